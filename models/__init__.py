@@ -1,0 +1,2 @@
+from . import login_session
+from . import res_users

@@ -1,0 +1,301 @@
+import logging
+import sys
+from datetime import timedelta
+from functools import partial
+
+from werkzeug.exceptions import HTTPException
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.http import request
+from odoo.tools import SQL
+
+from . import session_store
+
+_logger = logging.getLogger(__name__)
+
+# Far longer than a session lives unused (7 days unless configured otherwise), so that a
+# session that comes back, from a backup say, still finds the row that refuses it.
+RETENTION = timedelta(days=90)
+
+
+def _in_new_transaction(registry, method, argument):
+    """Call a method of the register in a transaction of its own; never raise.
+
+    For the hooks after a commit or a rollback, which must not fail the request.
+    """
+    try:
+        with registry.cursor() as cr:
+            getattr(api.Environment(cr, SUPERUSER_ID, {})["op.single.session.login"], method)(argument)
+    except Exception:
+        _logger.warning("Single session: FAILED %s", method, exc_info=True)
+
+
+class LoginSession(models.Model):
+    """The login register: one row for each completed login, ordered by id.
+
+    A session is ended when its own row is revoked or its user has a newer exclusive row.
+    Logins only insert rows: simultaneous ones never wait for one another, and exactly one
+    of them, the one with the highest id, survives.
+    """
+
+    _name = "op.single.session.login"
+    _description = "Login Session"
+    _log_access = False
+    _order = "id desc"
+    _rec_name = "login_date"
+
+    user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
+    identifier = fields.Char("Session Identifier", required=True)
+    exclusive = fields.Boolean(help="This login ended the user's other sessions.")
+    revoked = fields.Boolean(help="This session is over, whether there is a newer login or not.")
+    login_date = fields.Datetime("Since", required=True, default=fields.Datetime.now)
+    browser = fields.Char()
+    platform = fields.Char()
+    ip_address = fields.Char("IP Address")
+
+    def init(self):
+        # The gate is asked at every request: both halves of its query are answered by an index alone.
+        self.env.cr.execute("""
+            CREATE INDEX IF NOT EXISTS op_single_session_login_identifier_idx
+                ON op_single_session_login (identifier) INCLUDE (user_id, id, revoked);
+            CREATE INDEX IF NOT EXISTS op_single_session_login_exclusive_idx
+                ON op_single_session_login (user_id, id) WHERE exclusive;
+            CREATE INDEX IF NOT EXISTS op_single_session_login_user_idx
+                ON op_single_session_login (user_id, id);
+        """)
+
+    # ------------------------------------------------------------
+    # The gate
+    # ------------------------------------------------------------
+
+    @api.model
+    def _is_ended(self, sid):
+        """Tell whether a session is over.
+
+        :param str sid: the whole session id
+        :return: True if it is, False if it may live, None if the register does not know it
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT bool_or(own.revoked IS TRUE OR own.id < coalesce((
+                           SELECT max(newer.id)
+                             FROM op_single_session_login newer
+                            WHERE newer.user_id = own.user_id AND newer.exclusive
+                       ), 0))
+                  FROM op_single_session_login own
+                 WHERE own.identifier = %s
+                """,
+                session_store.get_identifier(sid),
+            )
+        )
+        return self.env.cr.fetchone()[0]
+
+    # ------------------------------------------------------------
+    # The login
+    # ------------------------------------------------------------
+
+    @api.model
+    def _register_login(self, user, sid):
+        """Enter the login that the current request completes.
+
+        It takes effect with the commit of the request's transaction. If that is rolled back,
+        nobody's session ends and the session of the login is refused.
+
+        :param user: the ``res.users`` record that logs in
+        :param str sid: the whole id of the session that the login opens
+        """
+        if not self._is_aborted_with_response():
+            self._insert_login(user, sid)
+            return
+        with self.env.registry.cursor() as cr:
+            self._insert_login(user.with_env(user.env(cr=cr)), sid)
+
+    @api.model
+    def _is_aborted_with_response(self):
+        """Tell whether the request ended with ``werkzeug.exceptions.abort(response)``.
+
+        ``Request._serve_db`` (19.0) takes that for a good answer and saves the session, but
+        leaves the transaction uncommitted.
+        """
+        exception = sys.exc_info()[1]
+        return isinstance(exception, HTTPException) and exception.code is None
+
+    @api.model
+    def _insert_login(self, user, sid):
+        cr, registry = user.env.cr, user.env.registry
+        values = self._prepare_login(user, sid)
+        if values["exclusive"]:
+            self.with_env(user.env)._adopt_devices(user)
+        # sudo - op.single.session.login: nobody may write the register, it is written for them
+        login = self.with_env(user.env).sudo().create(values)
+        cr.postcommit.add(partial(_in_new_transaction, registry, "_sweep", login.id))
+        cr.postrollback.add(partial(_in_new_transaction, registry, "_refuse", values))
+
+    @api.model
+    def _prepare_login(self, user, sid):
+        httprequest = request.httprequest
+        return {
+            "user_id": user.id,
+            "identifier": session_store.get_identifier(sid),
+            # sudo - res.users: the person who logs in may not read the box
+            "exclusive": not user.sudo().allow_multiple_sessions,
+            "browser": httprequest.user_agent.browser,
+            "platform": httprequest.user_agent.platform,
+            "ip_address": httprequest.remote_addr,
+        }
+
+    @api.model
+    def _refuse(self, values):
+        """Refuse the session of a login whose transaction was rolled back.
+
+        The session is in the store, and a cookie may be on its way: a retried request and
+        an error page save it as a good answer does.
+
+        :param dict values: the row that was rolled back
+        """
+        if not self.env["res.users"].browse(values["user_id"]).exists():
+            return  # created by that very transaction (LDAP, sign up): no token without a user
+        self.create(dict(values, exclusive=False, revoked=True))
+        session_store.delete([values["identifier"]])
+        _logger.info(
+            "Single session: REFUSED 1 for user %d (login from %s not completed)",
+            values["user_id"],
+            values["ip_address"],
+        )
+
+    # ------------------------------------------------------------
+    # After the login
+    # ------------------------------------------------------------
+
+    @api.model
+    def _sweep(self, login_id):
+        """Clean up after a login: delete files, mark devices, wake websockets.
+
+        :param int login_id: id of the row of the login
+        """
+        # Sweeps of simultaneous logins meet at the same device rows: without a snapshot they
+        # pass one another instead of failing.
+        self.env.cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        login = self.browse(login_id)
+        identifiers = login._find_ended()
+        if not identifiers:
+            return
+        existing = session_store.find_existing(identifiers)
+        session_store.delete(identifiers)
+        self._revoke_devices(identifiers)
+        # Core checks the session of a websocket that a message is for, and closes it with 4001.
+        self.env["bus.bus"]._sendone(login.user_id.partner_id, "op_single_session_login/ended", {})
+        if existing:
+            _logger.info(
+                "Single session: ENDED %d for user %d (login from %s)",
+                len(existing),
+                login.user_id.id,
+                login.ip_address,
+            )
+
+    def _find_ended(self):
+        """Return the identifiers of the sessions that this login ended.
+
+        What older logins ended, they swept. A newer login may have been unable to see this
+        one when it swept, hence the upper bound.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT DISTINCT identifier
+                  FROM op_single_session_login
+                 WHERE user_id = %(user)s
+                   AND id < (SELECT max(id) FROM op_single_session_login WHERE user_id = %(user)s AND exclusive)
+                   AND id >= coalesce(
+                       (SELECT max(id) FROM op_single_session_login
+                         WHERE user_id = %(user)s AND exclusive AND id < %(login)s), 0)
+                """,
+                user=self.user_id.id,
+                login=self.id,
+            )
+        )
+        return [identifier for [identifier] in self.env.cr.fetchall()]
+
+    # ------------------------------------------------------------
+    # Odoo's own devices (18.0 and later)
+    # ------------------------------------------------------------
+
+    @api.model
+    def _adopt_devices(self, user):
+        """Enter the user's sessions that the register does not know, for the login to end them.
+
+        Such are logins that a worker took while the addon was being installed. Temporary
+        sessions for reports leave no device.
+        """
+        if "res.device.log" not in self.env:
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO op_single_session_login
+                            (user_id, identifier, login_date, browser, platform, ip_address)
+                SELECT DISTINCT ON (session_identifier)
+                       user_id, session_identifier, first_activity, browser, platform, ip_address
+                  FROM res_device_log device
+                 WHERE user_id = %s AND revoked IS NOT TRUE AND NOT EXISTS (
+                       SELECT FROM op_single_session_login login
+                        WHERE login.identifier = device.session_identifier)
+                """,
+                user.id,
+            )
+        )
+
+    @api.model
+    def _revoke_devices(self, identifiers):
+        """Mark the devices of ended sessions as revoked, as core's own revocation does."""
+        if "res.device.log" not in self.env:
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE res_device_log SET revoked = TRUE WHERE id IN (
+                       SELECT id FROM res_device_log
+                        WHERE session_identifier IN %s AND revoked IS NOT TRUE
+                          FOR UPDATE SKIP LOCKED)
+                """,
+                tuple(identifiers),
+            )
+        )
+
+    # ------------------------------------------------------------
+    # Sessions older than the addon, rows past their use
+    # ------------------------------------------------------------
+
+    @api.model
+    def _adopt_stored_sessions(self):
+        """Enter the sessions in the store, for the first login of their user to end them."""
+        sessions = dict(session_store.iter_logged_in(self.env.cr.dbname))
+        users = self.env["res.users"].browse(set(sessions.values())).exists()
+        self.create(
+            [{"user_id": uid, "identifier": identifier} for identifier, uid in sessions.items() if uid in users.ids]
+        )
+
+    @api.autovacuum
+    def _gc_logins(self):
+        """Delete the rows that can decide nothing any more.
+
+        Ended sessions stay refused for the retention time. The newest exclusive row of a user
+        stays for good: it refuses the others.
+        """
+        limit = fields.Datetime.now() - RETENTION
+        self.env.cr.execute(
+            SQL(
+                """
+                DELETE FROM op_single_session_login own
+                 WHERE own.login_date < %(limit)s AND (own.revoked OR EXISTS (
+                       SELECT FROM op_single_session_login newer
+                        WHERE newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id
+                          AND newer.login_date < %(limit)s))
+                """,
+                limit=limit,
+            )
+        )
+        old = self.search([("login_date", "<", limit), ("exclusive", "=", False)])
+        existing = set(session_store.find_existing(old.mapped("identifier")))
+        old.filtered(lambda login: login.identifier not in existing).unlink()

@@ -1,0 +1,52 @@
+from odoo import api, fields, models
+from odoo.http import request
+
+from . import session_store
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    allow_multiple_sessions = fields.Boolean(
+        copy=False,
+        groups="base.group_erp_manager",
+        help="Ticked: the user may be logged in from several browsers and devices at the same time.\n"
+        "Not ticked: each new login ends the user's other sessions.",
+    )
+
+    @api.model
+    def default_get(self, fields_list):
+        # A default from the context or from ir.default would get past the field's groups wherever
+        # users are created with sudo (portal invitation, sign up).
+        values = super().default_get(fields_list)
+        values.pop("allow_multiple_sessions", None)
+        return values
+
+    def _compute_session_token(self, sid):
+        """Refuse ended sessions and register new ones: the one gate of this addon.
+
+        Core asks for the token at every HTTP request, websocket message and bus delivery
+        (``check_session`` in ``odoo.service.security``), and with the final session id when it
+        opens a session for a completed login (``FilesystemSessionStore.rotate`` in ``odoo.http``),
+        whatever the login path, with or without a database in the cookie. At migration, re-read
+        those two.
+        """
+        is_ended = self.env["op.single.session.login"]._is_ended(sid)
+        if is_ended:
+            return False
+        if is_ended is None and self._is_opening_session(sid):
+            self.env["op.single.session.login"]._register_login(self, sid)
+        return super()._compute_session_token(sid)
+
+    def _is_opening_session(self, sid):
+        """Tell whether the current request opens the session with this id for this user.
+
+        Its id is then not the one that the browser sent. External API calls have no session,
+        a password without the second factor no user in it, and ``/web/become`` no new id.
+        """
+        if not request or request.session.uid != self.id or request.session.sid != sid:
+            return False
+        if request.session.db != self.env.cr.dbname:
+            return False  # 17.0 asks the wrong database when the request is on another one
+        sent_sid = request.httprequest.cookies.get("session_id", "")
+        return session_store.get_identifier(sent_sid) != session_store.get_identifier(sid)

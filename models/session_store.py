@@ -1,0 +1,78 @@
+"""Odoo's session store as this addon uses it, whatever store and series it is.
+
+Nothing here decides whether a session may live: the login register does. A store without
+a path (OCA ``session_db``, Camptocamp ``session_redis``) is served as far as its methods go.
+"""
+
+import glob
+import logging
+import os
+
+from odoo.http import root
+
+_logger = logging.getLogger(__name__)
+
+
+def get_identifier(sid):
+    """Return the part of a session id that may be stored: its first half.
+
+    It is what core stores of a session since 18.0 (``STORED_SESSION_BYTES`` in ``odoo.http``)
+    and what the soft rotation of 19.0 keeps. Alone it opens no session.
+
+    :param str sid: a whole session id, or an empty string
+    :rtype: str
+    """
+    return sid[: len(sid) // 2]
+
+
+def find_existing(identifiers):
+    """Return those of the identifiers that have a session in the store.
+
+    :param list identifiers: session identifiers
+    :return: a list; all of them when the store has no folder to look in
+    """
+    if not _get_path():
+        return identifiers
+    return [identifier for identifier in identifiers if _find_files(identifier)]
+
+
+def delete(identifiers):
+    """Delete the sessions with these identifiers as far as the store can; never raise.
+
+    :param list identifiers: session identifiers
+    """
+    store = root.session_store
+    try:
+        # 17.0 and the stores of some addons have no such method
+        if hasattr(store, "delete_from_identifiers"):
+            store.delete_from_identifiers(identifiers)
+        else:
+            for name in (name for identifier in identifiers for name in _find_files(identifier)):
+                os.unlink(name)
+    except Exception:
+        _logger.warning("Single session: the store did not delete %d sessions", len(identifiers), exc_info=True)
+
+
+def iter_logged_in(dbname):
+    """Yield the sessions in the store that are logged in to a database.
+
+    :param str dbname: name of the database
+    :return: pairs of session identifier and user id
+    """
+    store = root.session_store
+    for sid in map(os.path.basename, _find_files("")):
+        session = store.get(sid) if store.is_valid_key(sid) else {}
+        if session.get("db") == dbname and session.get("uid"):
+            yield get_identifier(sid), session["uid"]
+
+
+def _get_path():
+    return getattr(root.session_store, "path", None)
+
+
+def _find_files(identifier):
+    """Return the files of an identifier's sessions, or of all sessions if it is empty."""
+    if not _get_path():
+        return []
+    # the store scatters its files over folders named after the first two characters
+    return glob.glob(os.path.join(glob.escape(_get_path()), identifier[:2] or "*", identifier + "*"))

@@ -1,0 +1,4 @@
+from . import test_login
+from . import test_login_paths
+from . import test_register
+from . import test_users

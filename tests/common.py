@@ -1,0 +1,116 @@
+import json
+import re
+
+from odoo.http import root
+from odoo.tests.common import HOST, HttpCase, new_test_user
+
+PASSWORD = "correct horse battery"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+class Device:
+    """A browser of its own: it keeps its cookies and sends them over real HTTP."""
+
+    def __init__(self, case, user_agent=FIREFOX):
+        self.case = case
+        self.user_agent = user_agent
+        self.cookies = {}
+
+    @property
+    def sid(self):
+        return self.cookies.get("session_id")
+
+    @property
+    def identifier(self):
+        return self.sid[: len(self.sid) // 2]
+
+    @property
+    def stored_session(self):
+        """The session in the store, empty if there is none."""
+        return root.session_store.get(self.sid)
+
+    def request(self, url, data=None, headers=None):
+        """Send a request, a POST if there is data, without following redirections."""
+        jar = self.case.opener.cookies
+        self._forget(jar)
+        for name, value in self.cookies.items():
+            jar.set(name, value, domain=HOST)
+        headers = {"User-Agent": self.user_agent, **(headers or {})}
+        response = self.case.url_open(url, data=data, headers=headers, allow_redirects=False)
+        self.cookies.update((cookie.name, cookie.value) for cookie in response.cookies)
+        self._forget(jar)
+        return response
+
+    @staticmethod
+    def _forget(jar):
+        """Empty the test's cookie jar but for the cookie by which Odoo's runner knows its tests."""
+        for cookie in list(jar):
+            if cookie.name != "test_request_key":
+                jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    def rpc(self, url, **params):
+        """Send a JSON-RPC request and return the decoded answer, an error too."""
+        payload = json.dumps({"jsonrpc": "2.0", "method": "call", "id": 0, "params": params})
+        return self.request(url, data=payload, headers={"Content-Type": "application/json"}).json()
+
+    def post_form(self, url, **values):
+        """Fill in and send the form of a page, as a person does."""
+        page = self.request(url)
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page.text)
+        return self.request(url, data=dict(values, csrf_token=token.group(1) or token.group(2)))
+
+
+class SingleSessionCase(HttpCase):
+    """Logins through real HTTP, each device with its own cookies."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = new_test_user(cls.env, "ada", password=PASSWORD)
+        cls.logins = cls.env["op.single.session.login"]
+
+    def setUp(self):
+        super().setUp()
+        self.authenticate(None, None)  # the runner's own session: nobody's
+
+    def login(self, user=None, device=None, password=PASSWORD):
+        """Log in at the login page, on a new device unless one is given."""
+        device = device or Device(self)
+        response = device.post_form("/web/login", login=(user or self.user).login, password=password)
+        self.assertEqual(response.status_code, 303, "the login was not accepted")
+        return device
+
+    def json_login(self, user=None, device=None):
+        """Log in at ``/web/session/authenticate``, on a new device unless one is given."""
+        device = device or Device(self)
+        answer = device.rpc(
+            "/web/session/authenticate", db=self.env.cr.dbname, login=(user or self.user).login, password=PASSWORD
+        )
+        self.assertEqual(answer["result"]["uid"], (user or self.user).id)
+        return device
+
+    def ask(self, device):
+        """Let the device ask who it is, and return the decoded JSON-RPC answer."""
+        url = "/web/dataset/call_kw/res.users/context_get"
+        return device.rpc(url, model="res.users", method="context_get", args=[], kwargs={})
+
+    def is_alive(self, device):
+        return bool(self.ask(device).get("result", {}).get("uid"))
+
+    def assertAlive(self, *devices):
+        for number, device in enumerate(devices):
+            self.assertTrue(self.is_alive(device), f"device {number} of {len(devices)} was signed out")
+
+    def assertEnded(self, *devices):
+        """Assert that the devices are refused as expired sessions are, for data and for pages."""
+        for number, device in enumerate(devices):
+            sent = dict(device.cookies)
+            self.assertIn(
+                "SessionExpiredException", str(self.ask(device)), f"device {number} of {len(devices)} is signed in"
+            )
+            device.cookies = sent
+            self.assertIn("/web/login", device.request("/web").headers.get("Location", ""))
+            device.cookies = sent
+
+    def logins_of(self, device):
+        return self.logins.search([("identifier", "=", device.identifier)])

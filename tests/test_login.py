@@ -1,0 +1,209 @@
+import time
+from unittest.mock import patch
+
+from odoo.http import root
+from odoo.tests.common import new_test_user, tagged
+
+from odoo.addons.web.controllers.home import Home
+
+from .common import PASSWORD, Device, SingleSessionCase
+
+
+@tagged("post_install", "-at_install")
+class TestNewestWins(SingleSessionCase):
+    def test_second_login_ends_first(self):
+        first = self.login()
+        self.assertAlive(first)
+        second = self.login()
+        self.assertEnded(first)
+        self.assertAlive(second)
+
+    def test_third_login_ends_second(self):
+        devices = [self.login() for _ in range(3)]
+        self.assertEnded(*devices[:2])
+        self.assertAlive(devices[2])
+
+    def test_portal_user(self):
+        portal = new_test_user(self.env, "pia", groups="base.group_portal", password=PASSWORD)
+        first, second = self.login(portal), self.login(portal)
+        self.assertEnded(first)
+        self.assertAlive(second)
+
+    def test_json_login(self):
+        first = self.json_login()
+        self.assertAlive(first)
+        second = self.json_login()
+        self.assertEnded(first)
+        self.assertAlive(second)
+
+    def test_other_user_is_left_alone(self):
+        other = self.login(new_test_user(self.env, "bob", password=PASSWORD))
+        self.login()
+        self.assertAlive(other)
+
+    def test_login_records_where_it_came_from(self):
+        device = self.login()
+        login = self.logins_of(device)
+        self.assertEqual((login.user_id, login.exclusive), (self.user, True))
+        self.assertEqual((login.browser, login.platform), ("firefox", "linux"))
+        self.assertEqual(login.ip_address, "127.0.0.1")
+        self.assertNotIn(device.sid, str(self.logins.search([]).read()))
+
+
+@tagged("post_install", "-at_install")
+class TestBypass(SingleSessionCase):
+    def test_ticked_all_live(self):
+        self.user.allow_multiple_sessions = True
+        self.assertAlive(*[self.login() for _ in range(3)])
+
+    def test_unticked_next_login_ends_all(self):
+        self.user.allow_multiple_sessions = True
+        devices = [self.login(), self.login()]
+        self.user.allow_multiple_sessions = False
+        self.assertAlive(*devices)
+        newest = self.login()
+        self.assertEnded(*devices)
+        self.assertAlive(newest)
+
+    def test_ticked_afterwards_revives_nothing(self):
+        first = self.login()
+        restored = first.stored_session
+        second = self.login()
+        self.user.allow_multiple_sessions = True
+        root.session_store.save(restored)
+        self.assertEnded(first)
+        root.session_store.save(restored)
+        third = self.login()
+        self.assertEnded(first)
+        self.assertAlive(second, third)
+
+
+@tagged("post_install", "-at_install")
+class TestOverMeansOver(SingleSessionCase):
+    def test_restored_file(self):
+        first = self.login()
+        restored = first.stored_session
+        self.login()
+        root.session_store.save(restored)
+        self.assertEnded(first)
+
+    def test_public_and_none_routes_refuse_it_too(self):
+        first = self.login()
+        restored = first.stored_session
+        second = self.login()
+        for url in ("/web", "/web/login", "/web/manifest.webmanifest"):
+            root.session_store.save(restored)
+            sent = first.sid
+            first.request(url)
+            self.assertNotEqual(first.sid, sent, f"{url} went on with the ended session")
+            self.assertFalse(first.stored_session.get("uid"))
+            first.cookies["session_id"] = sent
+        self.assertAlive(second)
+
+    def test_soft_rotation(self):
+        """A rotated session (19.0: every three hours) lives on and is ended under both ids."""
+        first = self.login()
+        session = first.stored_session
+        if "create_time" not in session:
+            return  # 17.0 and 18.0 never rotate a session softly
+        session["create_time"] = time.time() - 4 * 3600
+        root.session_store.save(session)
+        old_sid = first.sid
+        self.assertAlive(first)
+        self.assertNotEqual(first.sid, old_sid)
+        before, after = root.session_store.get(old_sid), first.stored_session
+        self.assertEqual((before.uid, after.uid), (self.user.id, self.user.id))
+        second = self.login()
+        for session in (before, after):
+            root.session_store.save(session)
+            first.cookies["session_id"] = session.sid
+            self.assertEnded(first)
+        self.assertAlive(second)
+
+    def test_become_superuser(self):
+        """An administrator's session that became the superuser ends with the administrator's."""
+        admin = new_test_user(self.env, "eve", groups="base.group_system", password=PASSWORD)
+        first = self.login(admin)
+        self.assertEqual(first.request("/web/become").status_code, 303)
+        self.assertEqual(first.stored_session.get("uid"), 1)
+        self.assertAlive(first)
+        second = self.login(admin)
+        self.assertEnded(first)
+        self.assertAlive(second)
+
+    def test_become_ends_nobody(self):
+        admin = new_test_user(self.env, "eve", groups="base.group_system", password=PASSWORD)
+        first, second = self.login(admin), self.login(self.user)
+        first.request("/web/become")
+        self.assertAlive(first, second)
+
+
+@tagged("post_install", "-at_install")
+class TestNobodyElse(SingleSessionCase):
+    def setUp(self):
+        super().setUp()
+        self.device = self.login()
+
+    def test_wrong_password(self):
+        Device(self).post_form("/web/login", login=self.user.login, password="wrong")
+        self.assertAlive(self.device)
+
+    def test_external_api(self):
+        uid = self.xmlrpc_common.authenticate(self.env.cr.dbname, self.user.login, PASSWORD, {})
+        self.assertEqual(uid, self.user.id)
+        partner = self.xmlrpc_object.execute_kw(
+            self.env.cr.dbname, uid, PASSWORD, "res.users", "read", [[uid], ["partner_id"]]
+        )
+        self.assertEqual(partner[0]["id"], uid)
+        self.assertAlive(self.device)
+
+    def test_password_check_of_an_open_session(self):
+        """The identity check of 17.0 to 19.0 is a password check, not a login."""
+        other = self.login(new_test_user(self.env, "bob", password=PASSWORD))
+        answer = self.device.rpc(
+            "/web/dataset/call_kw/res.users/change_password",
+            model="res.users",
+            method="change_password",
+            args=[PASSWORD, PASSWORD + "!"],
+            kwargs={},
+        )
+        self.assertIn("result", answer)
+        self.assertAlive(other)
+
+    def test_logout(self):
+        other = self.login(new_test_user(self.env, "bob", password=PASSWORD))
+        self.device.request("/web/session/logout")
+        self.assertEnded(self.device)
+        self.assertAlive(other, self.login())
+
+    def test_same_browser_same_user(self):
+        self.login(device=self.device)
+        self.assertAlive(self.device)
+
+    def test_same_browser_other_user(self):
+        other = new_test_user(self.env, "bob", password=PASSWORD)
+        self.login(other, device=self.device)
+        self.assertAlive(self.device)
+        self.assertEqual(self.device.stored_session.get("uid"), other.id)
+
+    def test_unregistered_session(self):
+        """Sessions that no login opened stay alive: reports and other addons write such."""
+        session = root.session_store.new()
+        session.update(self.device.stored_session)
+        session["session_token"] = self.user._compute_session_token(session.sid)
+        root.session_store.save(session)
+        self.addCleanup(root.session_store.delete, session)
+        report = Device(self)
+        report.cookies["session_id"] = session.sid
+        self.assertAlive(report, self.device)
+
+    def test_login_that_fails_after_authentication(self):
+        failing = Device(self)
+        with (
+            patch.object(Home, "_login_redirect", side_effect=ValueError("after authentication")),
+            self.assertLogs("odoo.http", "ERROR"),
+        ):
+            response = failing.post_form("/web/login", login=self.user.login, password=PASSWORD)
+        self.assertEqual(response.status_code, 500)
+        self.assertAlive(self.device)
+        self.assertFalse(self.is_alive(failing))

@@ -1,0 +1,156 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.http import root
+from odoo.tests.common import TransactionCase, new_test_user, tagged
+
+from odoo.addons.op_single_session_login import _adopt_sessions
+from odoo.addons.op_single_session_login.models.login_session import RETENTION
+
+from .common import SingleSessionCase
+
+
+@tagged("post_install", "-at_install")
+class TestRegister(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = new_test_user(cls.env, "ada")
+        cls.logins = cls.env["op.single.session.login"]
+
+    def add(self, sid, user=None, days_ago=0, **values):
+        values = {"user_id": (user or self.user).id, "identifier": sid[: len(sid) // 2], **values}
+        return self.logins.create(dict(values, login_date=fields.Datetime.now() - timedelta(days=days_ago)))
+
+    def test_only_managers_read_it_and_nobody_writes_it(self):
+        login = self.add("old.....")
+        for groups in ("base.group_user", "base.group_portal", "base.group_erp_manager", "base.group_system"):
+            own = login.with_user(new_test_user(self.env, groups, groups=groups))
+            if groups in ("base.group_user", "base.group_portal"):
+                with self.assertRaises(AccessError):
+                    own.read(["user_id"])
+            else:
+                self.assertEqual(own.user_id, self.user)
+            with self.assertRaises(AccessError):
+                own.write({"revoked": True})
+            with self.assertRaises(AccessError):
+                own.create({"user_id": self.user.id, "identifier": "x"})
+            with self.assertRaises(AccessError):
+                own.unlink()
+
+    def test_goes_with_its_user(self):
+        login = self.add("old.....")
+        self.user.unlink()
+        self.assertFalse(login.exists())
+
+    def test_ended_by_a_newer_exclusive_login_only(self):
+        self.assertIsNone(self.logins._is_ended("one....."))
+        self.add("one.....", exclusive=True)
+        self.assertIs(self.logins._is_ended("one....."), False)
+        self.add("two.....")
+        self.add("three...", new_test_user(self.env, "bob"), exclusive=True)
+        self.assertIs(self.logins._is_ended("one....."), False)
+        self.add("four....", exclusive=True)
+        self.assertIs(self.logins._is_ended("one....."), True)
+        self.assertIs(self.logins._is_ended("two....."), True)
+        self.assertIs(self.logins._is_ended("four...."), False)
+
+    def test_revoked(self):
+        self.add("one.....", exclusive=True, revoked=True)
+        self.assertIs(self.logins._is_ended("one....."), True)
+
+    def test_gate_is_one_query_answered_by_indexes(self):
+        self.env.cr.execute("""
+            INSERT INTO op_single_session_login (user_id, identifier, login_date, exclusive)
+            SELECT %s, md5(i::text), now(), i %% 2 = 0 FROM generate_series(1, 20000) i
+        """, [self.user.id])
+        self.env.cr.execute("ANALYZE op_single_session_login")
+        with self.assertQueryCount(1):
+            self.assertIs(self.logins._is_ended(("%032x" % 0) * 2), None)
+        identifier = self.logins.search([("user_id", "=", self.user.id)], order="id", limit=1).identifier
+        queries = []
+        self.patch(type(self.env.cr), "execute", self._recorder(queries, type(self.env.cr).execute))
+        self.assertIs(self.logins._is_ended(identifier * 2), True)
+        [query] = queries
+        self.env.cr.execute("EXPLAIN " + self.env.cr.mogrify(query).decode())
+        plan = "\n".join(line for [line] in self.env.cr.fetchall())
+        self.assertNotIn("Seq Scan", plan)
+
+    @staticmethod
+    def _recorder(queries, execute):
+        def recorder(cr, query, *args, **kwargs):
+            queries.append(query)
+            return execute(cr, query, *args, **kwargs)
+
+        return recorder
+
+    def test_garbage_collection_keeps_what_can_still_decide(self):
+        days = RETENTION.days
+        forgotten = self.add("long ago", days_ago=days + 3, exclusive=True)
+        survivor = self.add("newest..", days_ago=days + 2, exclusive=True)
+        bob = new_test_user(self.env, "bob")
+        ended_lately = self.add("bob old.", bob, days_ago=days + 2, exclusive=True)
+        bob_newest = self.add("bob new.", bob, days_ago=1, exclusive=True)
+        never_completed = self.add("refused.", bob, days_ago=days + 1, revoked=True)
+        refused_lately = self.add("refused2", bob, days_ago=days - 1, revoked=True)
+        self.logins._gc_logins()
+        self.assertEqual(
+            (forgotten | survivor | ended_lately | bob_newest | never_completed | refused_lately).exists(),
+            survivor | ended_lately | bob_newest | refused_lately,
+        )
+
+    def test_garbage_collection_of_several_sessions(self):
+        """Of a user with several sessions, the rows go when their sessions are gone."""
+        session = root.session_store.new()
+        session["x"] = 1
+        root.session_store.save(session)
+        self.addCleanup(root.session_store.delete, session)
+        stored = self.add(session.sid, days_ago=RETENTION.days + 1)
+        gone = self.add(root.session_store.new().sid, days_ago=RETENTION.days + 1)
+        recent = self.add(root.session_store.new().sid, days_ago=RETENTION.days - 1)
+        self.logins._gc_logins()
+        self.assertEqual((stored | gone | recent).exists(), stored | recent)
+
+
+@tagged("post_install", "-at_install")
+class TestAdoption(SingleSessionCase):
+    def open_old_session(self):
+        """Return a device that is signed in with a session as it was before the installation."""
+        device = self.login()
+        # sudo is not needed: the test's user is the superuser
+        self.logins_of(device).unlink()
+        return device
+
+    def test_stored_sessions_are_adopted_at_installation(self):
+        old = self.open_old_session()
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old).exclusive)
+        self.assertAlive(old)
+        new = self.login()
+        self.assertEnded(old)
+        self.assertAlive(new)
+
+    def test_sessions_of_other_databases_and_users_gone_are_not(self):
+        old = self.open_old_session()
+        foreign = old.stored_session
+        foreign["db"] = "another"
+        root.session_store.save(foreign)
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old))
+        foreign["db"], foreign["uid"] = self.env.cr.dbname, 2**31 - 1
+        root.session_store.save(foreign)
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old))
+
+    def test_a_session_with_a_device_is_adopted_at_the_next_login(self):
+        """The login that a worker took while another one was installing the addon."""
+        if "res.device.log" not in self.env:
+            self.skipTest("17.0 has no devices")
+        old = self.open_old_session()
+        self.assertAlive(old)  # leaves a device
+        restored = old.stored_session
+        new = self.login()
+        root.session_store.save(restored)
+        self.assertEnded(old)
+        self.assertAlive(new)
