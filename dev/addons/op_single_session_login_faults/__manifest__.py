@@ -1,0 +1,10 @@
+{
+    "name": "Single Session Login: faults",
+    "summary": "Faults on request, for the scenarios in dev/scenarios only",
+    "version": "1.0.0",
+    "category": "Hidden",
+    "author": "op_single_session_login contributors",
+    "license": "LGPL-3",
+    "depends": ["bus", "portal"],
+    "post_load": "_strip_session_store",
+}

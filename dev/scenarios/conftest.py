@@ -1,0 +1,98 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from devtools.environment import odoo_command, odoo_environ
+from servers import ENVIRONMENT, FILESTORE, PASSWORD, Server, psql
+
+ADDONS = "op_single_session_login,op_single_session_login_faults"
+USERS = """
+from odoo import Command
+def user(login, group="base.group_user", **values):
+    field = "group_ids" if "group_ids" in env["res.users"] else "groups_id"
+    groups = [Command.set([env.ref(group).id])]
+    return env["res.users"].with_context(no_reset_password=True).create(
+        dict(values, name=login, login=login, password={password!r}, **{{field: groups}}))
+for login in {logins}:
+    user(login)
+user("pia", "base.group_portal")
+user("eve", "base.group_system")
+env.cr.commit()
+"""
+
+
+def odoo(*arguments, script=None):
+    """Run Odoo until it stops, with a script for its shell perhaps."""
+    command = [*odoo_command(ENVIRONMENT), "--max-cron-threads=0", "--no-http", *arguments]
+    if script:
+        command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
+    done = subprocess.run(
+        command, input=script or "", env=odoo_environ(ENVIRONMENT), capture_output=True, text=True, check=False
+    )
+    assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
+
+
+@pytest.fixture(scope="session")
+def make_database():
+    """Create databases that last as long as the tests."""
+    made = []
+
+    def make(name, template=os.environ["DEV_DATABASE_TEMPLATE"]):
+        name = f"{name}_{os.getpid()}"
+        made.append(name)
+        psql("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        shutil.copytree(FILESTORE / template, FILESTORE / name)
+        return name
+
+    yield make
+    for name in made:
+        psql("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        shutil.rmtree(FILESTORE / name)
+
+
+@pytest.fixture(scope="session")
+def people():
+    return ["ada", "bob", *(f"user{number}" for number in range(40))]
+
+
+@pytest.fixture(scope="session")
+def plain_database(make_database, people):
+    """A database with users and without the addon."""
+    name = make_database("plain")
+    odoo("-d", name, script=USERS.format(password=PASSWORD, logins=people))
+    return name
+
+
+@pytest.fixture(scope="session")
+def databases(make_database, plain_database):
+    """Two databases with the addon; the same users have the same ids in both."""
+    first = make_database("first", plain_database)
+    odoo("-d", first, "-i", ADDONS, "--stop-after-init")
+    return [first, make_database("second", first)]
+
+
+@pytest.fixture(scope="session")
+def folder():
+    return Path(os.environ["DEV_OUTPUT"])
+
+
+@pytest.fixture(scope="session")
+def shared_server(databases, folder):
+    with Server(databases, folder / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server):
+    """The server of most scenarios; its log must stay clean in each of them."""
+    before = len(shared_server.unexpected_log_lines())
+    yield shared_server
+    assert shared_server.unexpected_log_lines()[before:] == []
+
+
+@pytest.fixture
+def login(people):
+    """The login of a user that no other test has used."""
+    return people.pop()

@@ -1,0 +1,212 @@
+"""Odoo servers with several workers, and the devices that people log in with."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import requests
+from devtools.environment import Environment, odoo_command, odoo_environ
+
+ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
+PASSWORD = "correct horse battery"
+WORKERS = 4
+FILESTORE = ENVIRONMENT.cache / "data" / "filestore"
+
+# Lines that a healthy server logs, and why they are no fault.
+EXPECTED = (
+    "selfie_segmentation",  # Debian's package leaves out this file of mail's
+    "endpoints are deprecated in Odoo 19",  # said at each external API call
+    "2FA check: FAIL",
+)
+
+
+def psql(database, query):
+    """Run a query and return its rows as lists of strings."""
+    command = [
+        str(ENVIRONMENT.pg_bin / "psql"), "-XAtq", "-F", "\t", "-h", str(ENVIRONMENT.pg_socket), "-U", "odoo",
+    ]  # fmt: skip
+    output = subprocess.check_output([*command, "-d", database, "-c", query], text=True, env=odoo_environ(ENVIRONMENT))
+    return [line.split("\t") for line in output.splitlines()]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """An Odoo server with workers and its websocket process, for as long as the context lasts."""
+
+    def __init__(self, databases, folder, *options, environ=()):
+        self.databases = databases
+        self.data = folder / "data"
+        self.log = folder / "odoo.log"
+        self.port, self.websocket_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
+        self.command = [
+            # Root without its capabilities obeys the modes of files, as an ordinary user does.
+            *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []),
+            *odoo_command(ENVIRONMENT),
+            f"--data-dir={self.data}",
+            f"--logfile={self.log}",
+            f"--database={','.join(databases)}",
+            f"--http-port={self.port}",
+            f"--gevent-port={self.websocket_port}",
+            f"--workers={WORKERS}",
+            "--max-cron-threads=0",
+            "--http-interface=127.0.0.1",
+            *options,
+        ]
+
+    def __enter__(self):
+        self.data.mkdir(parents=True)
+        (self.data / "filestore").symlink_to(FILESTORE)
+        self.process = subprocess.Popen(
+            self.command, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    def wait(self, seconds=120):
+        """Wait for both ports: without the websocket process no push would ever come."""
+        deadline = time.monotonic() + seconds
+        for port in (self.port, self.websocket_port):
+            while not self.answers(port):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the server does not answer on port {port}; its log: {self.log}")
+                time.sleep(0.1)
+
+    @staticmethod
+    def answers(port):
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://127.0.0.1:{port}/web/health", timeout=10).ok
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    @property
+    def sessions(self):
+        return self.data / "sessions"
+
+    def files_of(self, sid):
+        """Return the files of a session and of what it was rotated to."""
+        return list((self.sessions / sid[:2]).glob(sid[: len(sid) // 2] + "*"))
+
+    def unexpected_log_lines(self):
+        """Return the warnings and errors of the log that a healthy server does not have."""
+        lines = re.findall(r"^\S+ \S+ \d+ (?:WARNING|ERROR|CRITICAL) .*$", self.log.read_text(), re.MULTILINE)
+        return [line for line in lines if not any(expected in line for expected in EXPECTED)]
+
+    def single_session_lines(self):
+        return re.findall(r" (\w+) \S+ \S+: (Single session: .*)$", self.log.read_text(), re.MULTILINE)
+
+
+class Device:
+    """A browser of its own."""
+
+    def __init__(self, server, database=None):
+        self.server = server
+        self.database = database or server.databases[0]
+        self.http = requests.Session()
+        self.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+    @property
+    def sid(self):
+        return self.http.cookies.get("session_id")
+
+    @sid.setter
+    def sid(self, sid):
+        self.http.cookies.clear()
+        self.http.cookies.set("session_id", sid, domain="127.0.0.1")
+
+    def get(self, path, **options):
+        return self.http.get(self.server.url + path, timeout=60, **options)
+
+    def open_login_page(self, path="/web/login"):
+        """Open a page with a form and keep the token that the form must be sent with."""
+        separator = "&" if "?" in path else "?"
+        page = self.get(f"{path}{separator}db={self.database}").text
+        self.token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page)
+        self.token = self.token.group(1) or self.token.group(2)
+
+    def send_login(self, login, password=PASSWORD, path="/web/login"):
+        """Send the form of the page that was opened, and return the answer."""
+        data = {"login": login, "password": password, "csrf_token": self.token}
+        return self.http.post(self.server.url + path, data=data, allow_redirects=False, timeout=60)
+
+    def login(self, login, password=PASSWORD):
+        self.open_login_page()
+        response = self.send_login(login, password)
+        assert response.status_code == 303, f"login answered {response.status_code}"
+        return self
+
+    def rpc(self, path, **params):
+        payload = {"jsonrpc": "2.0", "method": "call", "id": 0, "params": params}
+        response = self.http.post(self.server.url + path, json=payload, timeout=120)
+        return response.json() if "json" in response.headers.get("Content-Type", "") else {}
+
+    def json_login(self, login, database=None):
+        answer = self.rpc("/web/session/authenticate", db=database or self.database, login=login, password=PASSWORD)
+        assert answer["result"]["uid"], answer
+        return self
+
+    def call(self, model, method, *args, **kwargs):
+        path = f"/web/dataset/call_kw/{model}/{method}"
+        return self.rpc(path, model=model, method=method, args=args, kwargs=kwargs)
+
+    @property
+    def uid(self):
+        """The id of the user that the server takes this device for, None if it is signed out.
+
+        Asking leaves the cookie as it was, as a stolen one would be kept.
+        """
+        sid = self.sid
+        uid = self.call("res.users", "context_get").get("result", {}).get("uid")
+        if not uid:
+            self.sid = sid
+        return uid
+
+    def hold_back(self, path, payload):
+        """Send a POST up to its last byte; return a function that sends it and returns the answer."""
+        body = json.dumps(payload).encode()
+        head = (
+            f"POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{self.server.port}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nCookie: session_id={self.sid}\r\n\r\n"
+        )
+        connection = socket.create_connection(("127.0.0.1", self.server.port))
+        connection.sendall(head.encode() + body[:-1])
+
+        def finish():
+            with connection:
+                connection.sendall(body[-1:])
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+        return finish
+
+
+def alive(*devices):
+    return [bool(device.uid) for device in devices]
+
+
+def stored(path):
+    """Return the content of a session file of 18.0 and later."""
+    return json.loads(Path(path).read_text())

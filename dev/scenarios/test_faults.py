@@ -1,0 +1,91 @@
+"""What goes wrong while people log in: requests in flight, stores, errors after the authentication."""
+
+import re
+
+import pytest
+from servers import Device, Server, alive, psql
+
+
+@pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
+def test_request_in_flight_revives_nothing(server, login, path):
+    """It has loaded its session, and saves it after the other login has ended and deleted it."""
+    first = Device(server).login(login)
+    second = Device(server)
+    second.open_login_page()
+    params = {"model": "res.users", "method": "context_get", "args": [], "kwargs": {}}
+    finish = first.hold_back(f"{path}?debug=1", {"params": params if "call_kw" in path else {}})
+    second.send_login(login)  # takes longer than the held back request needs to load its session
+    assert not server.files_of(first.sid)
+    answer = finish()
+    if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before they ask the gate
+        assert '"uid"' in answer, "the request was not in flight"
+        assert server.files_of(first.sid), "the request did not save its session"
+    revived = Device(server)
+    for sid in {first.sid, *re.findall(r"session_id=([\w-]+)", answer)}:
+        revived.sid = sid
+        assert alive(revived) == [False]
+    assert alive(second) == [True]
+
+
+def test_undeletable_session_file(server, login):
+    first = Device(server).login(login)
+    [file] = server.files_of(first.sid)
+    file.parent.chmod(0o555)
+    try:
+        second = Device(server).login(login)
+        assert file.exists()
+        assert alive(first) == [False]
+    finally:
+        file.parent.chmod(0o755)
+    assert alive(first, second) == [False, True]
+
+
+def test_store_without_the_method(databases, folder, login):
+    with Server(databases, folder / "bare", "--load=base,rpc,web,op_single_session_login_faults", environ={"FAULT_STORE": "bare"}) as server:
+        first = Device(server).login(login)
+        second = Device(server).login(login)
+        assert not server.files_of(first.sid)
+        assert alive(first, second) == [False, True]
+        assert server.unexpected_log_lines() == []
+
+
+@pytest.fixture(scope="module")
+def single_database_server(databases, folder):
+    """With several databases, core loses the login form's database when it retries a request."""
+    with Server(databases[:1], folder / "single") as server:
+        yield server
+
+
+@pytest.mark.parametrize("fault", ["error", "conflict", "abort"])
+def test_login_that_fails_after_the_authentication(single_database_server, login, fault):
+    server = single_database_server
+    first, second = Device(server).login(login), Device(server)
+    second.open_login_page()
+    answer = second.send_login(login, path=f"/web/login?fault={fault}")
+    completed = fault != "error"
+    assert answer.status_code == (303 if completed else 500)
+    assert alive(first, second) == [not completed, completed]
+    *others, last = every_session(server, answer)
+    assert len(others) == (1 if fault == "conflict" else 0)
+    assert alive(*others, last) == [False] * len(others) + [completed]
+    assert unregistered_sessions(server) == set()
+
+
+def every_session(server, answer):
+    """Return a device for each session id that an answer sets, in their order."""
+    devices = []
+    for sid in re.findall(r"session_id=([\w-]+)", answer.headers.get("Set-Cookie", "")):
+        devices.append(Device(server))
+        devices[-1].sid = sid
+    return devices or [Device(server)]
+
+
+def unregistered_sessions(server):
+    """Return the identifiers of the logged in sessions in the store that the register does not know."""
+    known = {
+        identifier
+        for database in server.databases
+        for [identifier] in psql(database, "SELECT identifier FROM op_single_session_login")
+    }
+    files = [file for file in server.sessions.glob("*/*") if re.search(r'"uid": \d', file.read_text())]
+    return {file.name[: len(file.name) // 2] for file in files} - known

@@ -1,0 +1,223 @@
+"""Newest wins, over means over, nobody else is touched: on a server with several workers."""
+
+import json
+import threading
+import time
+import xmlrpc.client
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from servers import PASSWORD, Device, alive, psql, stored
+from websocket import WebSocketConnectionClosedException, create_connection
+
+ROUNDS = 30
+AT_ONCE = 8
+
+
+@pytest.fixture
+def admin(server):
+    return Device(server).login("admin", "admin")
+
+
+@pytest.fixture
+def set_bypass(admin, login):
+    """Tick or untick the box of the test's user, as an administrator does."""
+
+    def write(allowed):
+        [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
+        assert admin.call("res.users", "write", [user_id], {"allow_multiple_sessions": allowed})["result"]
+
+    return write
+
+
+def test_second_login_ends_first(server, login):
+    first = Device(server).login(login)
+    assert first.uid
+    second = Device(server).login(login)
+    assert not server.files_of(first.sid)
+    assert alive(first, second) == [False, True]
+    level, line = server.single_session_lines()[-1]
+    assert level == "INFO"
+    assert line.startswith(f"Single session: ENDED 1 for user {second.uid} (login from 127.0.0.1)")
+
+
+def test_third_login_ends_second(server, login):
+    devices = [Device(server).login(login) for _ in range(3)]
+    assert alive(*devices) == [False, False, True]
+    assert [bool(server.files_of(device.sid)) for device in devices] == [False, False, True]
+
+
+def test_portal_user(server):
+    devices = [Device(server).login("pia") for _ in range(2)]
+    assert alive(*devices) == [False, True]
+
+
+def test_first_login_logs_nothing(server, login):
+    before = server.single_session_lines()
+    Device(server).login(login)
+    assert server.single_session_lines() == before
+
+
+def test_devices_of_ended_sessions_are_revoked(server, login):
+    first = Device(server).login(login)
+    uid = first.uid
+    second = Device(server).login(login)
+    assert second.uid
+    query = f"SELECT revoked, session_identifier FROM res_device_log WHERE user_id = {uid} ORDER BY id"
+    assert psql(server.databases[0], query) == [["t", first.sid[:42]], ["f", second.sid[:42]]]
+
+
+def test_bypass(server, login, set_bypass):
+    set_bypass(True)
+    devices = [Device(server).login(login) for _ in range(3)]
+    assert alive(*devices) == [True, True, True]
+    set_bypass(False)
+    assert alive(*devices) == [True, True, True]
+    newest = Device(server).login(login)
+    assert alive(*devices, newest) == [False, False, False, True]
+
+
+def test_bypass_ticked_afterwards_revives_nothing(server, login, set_bypass):
+    first = Device(server).login(login)
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    Device(server).login(login)
+    set_bypass(True)
+    file.write_bytes(content)
+    assert alive(first) == [False]
+
+
+def test_simultaneous_logins_leave_exactly_one(server, login):
+    before = []
+    for _ in range(ROUNDS):
+        devices = [Device(server) for _ in range(AT_ONCE)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(Device.open_login_page, devices))
+            at_once = threading.Barrier(AT_ONCE)
+            codes = list(pool.map(lambda device: at_once.wait() is None or device.send_login(login).status_code, devices))
+            assert codes == [303] * AT_ONCE
+            assert sum(pool.map(lambda device: bool(device.uid), devices)) == 1
+        assert not any(alive(*before))
+        before = [device for device in devices if device.uid]
+
+
+def test_rotation(server, login):
+    first = Device(server).login(login)
+    [file] = server.files_of(first.sid)
+    content = stored(file)
+    file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
+    old_sid = first.sid
+    assert first.uid
+    assert first.sid != old_sid
+    contents = {path: path.read_bytes() for path in server.files_of(first.sid)}
+    assert len(contents) == 2
+    Device(server).login(login)
+    for path, content in contents.items():
+        path.write_bytes(content)
+    rotated = Device(server)
+    rotated.sid = old_sid
+    assert alive(first, rotated) == [False, False]
+
+
+def test_external_api_ends_nobody(server, login):
+    first = Device(server).login(login)
+    database = first.database
+    uid = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/common").authenticate(database, login, PASSWORD, {})
+    models = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/object")
+    assert models.execute_kw(database, uid, PASSWORD, "res.users", "context_get", [])["uid"] == uid
+    payload = {"service": "common", "method": "login", "args": [database, login, PASSWORD]}
+    answer = requests.post(f"{server.url}/jsonrpc", json={"jsonrpc": "2.0", "params": payload}, timeout=60)
+    assert answer.json()["result"] == uid
+    assert alive(first) == [True]
+
+
+def test_api_key_ends_nobody(server, admin):
+    admin_uid = admin.uid
+    key = make_api_key(admin)
+    models = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/object")
+    context = models.execute_kw(admin.database, admin_uid, key, "res.users", "context_get", [])
+    assert context["uid"] == admin_uid
+    url = f"{server.url}/json/2/res.users/context_get"
+    headers = {"Authorization": f"Bearer {key}", "X-Odoo-Database": admin.database}
+    answer = requests.post(url, json={}, headers=headers, timeout=60)
+    assert answer.json()["uid"] == admin_uid
+    assert alive(admin) == [True]
+
+
+def make_api_key(device, password="admin"):
+    """Make an API key as the user's preferences do, through the identity check."""
+    wizard = device.call("res.users.apikeys.description", "create", {"name": "scenario", "duration": "1"})["result"]
+    check = device.call("res.users.apikeys.description", "make_key", [wizard])["result"]["res_id"]
+    device.call("res.users.identitycheck", "write", [check], {"password": password})
+    key = device.call("res.users.identitycheck", "run_check", [check], context={"password": password})["result"]
+    return key["context"]["default_key"]
+
+
+def test_wrong_password_ends_nobody(server, login):
+    first = Device(server).login(login)
+    other = Device(server)
+    other.open_login_page()
+    assert other.send_login(login, "wrong").status_code == 200
+    assert alive(first, other) == [True, False]
+
+
+def test_become_superuser(server):
+    first = Device(server).login("eve")
+    first.get("/web/become")
+    assert first.uid == 1
+    second = Device(server).login("eve")
+    assert alive(first, second) == [False, True]
+
+
+def test_login_again_in_the_same_browser(server, login, people):
+    other = people.pop()
+    elsewhere = Device(server).login(other)
+    device = Device(server).login(login)
+    uid = device.uid
+    assert device.json_login(login).uid == uid
+    assert device.json_login(other).uid not in (uid, None)
+    assert alive(elsewhere) == [False]
+
+
+def test_websocket_of_the_ended_session_is_closed(server, login, people):
+    first, bystander = Device(server).login(login), Device(server).login(people.pop())
+    sockets = [open_websocket(device) for device in (first, bystander)]
+    Device(server).login(login)
+    start = time.monotonic()
+    assert close_code(sockets[0]) == 4001
+    assert time.monotonic() - start < 1
+    sockets[1].settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        close_code(sockets[1])
+
+
+def open_websocket(device):
+    """Open a websocket as the web client does, subscribed and answered once."""
+    websocket = create_connection(
+        f"ws://127.0.0.1:{device.server.websocket_port}/websocket?version={websocket_version(device)}",
+        cookie=f"session_id={device.sid}",
+        origin=device.server.url,
+        timeout=10,
+    )
+    websocket.send(json.dumps({"event_name": "subscribe", "data": {"channels": [], "last": 0}}))
+    return websocket
+
+
+def websocket_version(device):
+    return device.rpc("/web/session/get_session_info")["result"].get("websocket_worker_version", "")
+
+
+def close_code(websocket):
+    """Wait until the server closes the websocket and return the code of its reason."""
+    while True:
+        try:
+            opcode, data = websocket.recv_data()
+        except WebSocketConnectionClosedException:
+            return None
+        except Exception as exception:
+            if "timed out" in str(exception):
+                raise TimeoutError from exception
+            raise
+        if opcode == 8:
+            return int.from_bytes(data[:2], "big")
