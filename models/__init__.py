@@ -1,2 +1,1 @@
-from . import login_session
-from . import res_users
+from . import login_session, res_users

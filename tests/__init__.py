@@ -1,4 +1,1 @@
-from . import test_login
-from . import test_login_paths
-from . import test_register
-from . import test_users
+from . import test_login, test_login_paths, test_register, test_users

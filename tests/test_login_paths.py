@@ -241,9 +241,7 @@ class TestPasskey(LoginPathCase):
         client_data = json.dumps({"type": "webauthn.get", "challenge": challenge, "origin": self.base_url()}).encode()
         user_present_and_verified = 0b101
         authenticator_data = hashlib.sha256(HOST.encode()).digest() + bytes([user_present_and_verified]) + bytes(4)
-        signature = self.key.sign(
-            authenticator_data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256())
-        )
+        signature = self.key.sign(authenticator_data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
         return {
             "id": "a2V5",
             "rawId": "a2V5",

@@ -61,13 +61,16 @@ class TestRegister(TransactionCase):
         self.assertIs(self.logins._is_ended("one....."), True)
 
     def test_gate_is_one_query_answered_by_indexes(self):
-        self.env.cr.execute("""
+        self.env.cr.execute(
+            """
             INSERT INTO op_single_session_login (user_id, identifier, login_date, exclusive)
             SELECT %s, md5(i::text), now(), i %% 2 = 0 FROM generate_series(1, 20000) i
-        """, [self.user.id])
+        """,
+            [self.user.id],
+        )
         self.env.cr.execute("ANALYZE op_single_session_login")
         with self.assertQueryCount(1):
-            self.assertIs(self.logins._is_ended(("%032x" % 0) * 2), None)
+            self.assertIs(self.logins._is_ended("0" * 64), None)
         identifier = self.logins.search([("user_id", "=", self.user.id)], order="id", limit=1).identifier
         queries = []
         self.patch(type(self.env.cr), "execute", self._recorder(queries, type(self.env.cr).execute))

@@ -4,8 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from devtools.environment import odoo_command, odoo_environ
-from servers import ENVIRONMENT, FILESTORE, PASSWORD, Server, psql
+
+from devtools.environment import odoo_environ
+from servers import ENVIRONMENT, FILESTORE, PASSWORD, Server, odoo_command, psql
 
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 USERS = """
@@ -25,7 +26,7 @@ env.cr.commit()
 
 def odoo(*arguments, script=None):
     """Run Odoo until it stops, with a script for its shell perhaps."""
-    command = [*odoo_command(ENVIRONMENT), "--max-cron-threads=0", "--no-http", *arguments]
+    command = [*odoo_command(), "--max-cron-threads=0", "--no-http", *arguments]
     if script:
         command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
     done = subprocess.run(

@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 
 import requests
-from devtools.environment import Environment, odoo_command, odoo_environ
+
+from devtools.environment import DEV, Environment, free_port, odoo_environ
+from devtools.environment import odoo_command as plain_odoo_command
+from devtools.environment import psql as plain_psql
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
 PASSWORD = "correct horse battery"
 WORKERS = 4
-FILESTORE = ENVIRONMENT.cache / "data" / "filestore"
+FILESTORE = ENVIRONMENT.data / "filestore"
 
 # Lines that a healthy server logs, and why they are no fault.
 EXPECTED = (
@@ -28,17 +31,12 @@ EXPECTED = (
 
 def psql(database, query):
     """Run a query and return its rows as lists of strings."""
-    command = [
-        str(ENVIRONMENT.pg_bin / "psql"), "-XAtq", "-F", "\t", "-h", str(ENVIRONMENT.pg_socket), "-U", "odoo",
-    ]  # fmt: skip
-    output = subprocess.check_output([*command, "-d", database, "-c", query], text=True, env=odoo_environ(ENVIRONMENT))
-    return [line.split("\t") for line in output.splitlines()]
+    return plain_psql(ENVIRONMENT, database, query)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def odoo_command(*arguments):
+    """Return the command that starts Odoo with the addon of faults at hand."""
+    return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons"])
 
 
 class Server:
@@ -54,7 +52,7 @@ class Server:
         self.command = [
             # Root without its capabilities obeys the modes of files, as an ordinary user does.
             *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []),
-            *odoo_command(ENVIRONMENT),
+            *odoo_command(),
             f"--data-dir={self.data}",
             f"--logfile={self.log}",
             f"--database={','.join(databases)}",
@@ -62,7 +60,6 @@ class Server:
             f"--gevent-port={self.websocket_port}",
             f"--workers={WORKERS}",
             "--max-cron-threads=0",
-            "--http-interface=127.0.0.1",
             *options,
         ]
 

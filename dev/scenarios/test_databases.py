@@ -1,7 +1,7 @@
 """Several databases, the installation and the uninstallation under a running server."""
 
 import pytest
-from conftest import ADDONS, odoo
+
 from servers import Device, Server, alive, psql
 
 

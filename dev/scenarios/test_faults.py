@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from servers import Device, Server, alive, psql
 
 
@@ -41,7 +42,12 @@ def test_undeletable_session_file(server, login):
 
 
 def test_store_without_the_method(databases, folder, login):
-    with Server(databases, folder / "bare", "--load=base,rpc,web,op_single_session_login_faults", environ={"FAULT_STORE": "bare"}) as server:
+    with Server(
+        databases,
+        folder / "bare",
+        "--load=base,rpc,web,op_single_session_login_faults",
+        environ={"FAULT_STORE": "bare"},
+    ) as server:
         first = Device(server).login(login)
         second = Device(server).login(login)
         assert not server.files_of(first.sid)

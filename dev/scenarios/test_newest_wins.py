@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from servers import PASSWORD, Device, alive, psql, stored
 from websocket import WebSocketConnectionClosedException, create_connection
+
+from servers import PASSWORD, Device, alive, psql, stored
 
 ROUNDS = 30
 AT_ONCE = 8
@@ -89,17 +90,30 @@ def test_bypass_ticked_afterwards_revives_nothing(server, login, set_bypass):
 
 
 def test_simultaneous_logins_leave_exactly_one(server, login):
-    before = []
+    survivor = Device(server).login(login)
     for _ in range(ROUNDS):
         devices = [Device(server) for _ in range(AT_ONCE)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(Device.open_login_page, devices))
-            at_once = threading.Barrier(AT_ONCE)
-            codes = list(pool.map(lambda device: at_once.wait() is None or device.send_login(login).status_code, devices))
-            assert codes == [303] * AT_ONCE
-            assert sum(pool.map(lambda device: bool(device.uid), devices)) == 1
-        assert not any(alive(*before))
-        before = [device for device in devices if device.uid]
+            assert login_at_once(pool, devices, login) == [303] * AT_ONCE
+            survivors = [device for device, uid in zip(devices, pool.map(uid_of, devices), strict=True) if uid]
+        assert not survivor.uid
+        [survivor] = survivors
+
+
+def login_at_once(pool, devices, login):
+    """Send the login forms of all devices at the same moment and return the codes of the answers."""
+    at_once = threading.Barrier(len(devices))
+
+    def send(device):
+        at_once.wait()
+        return device.send_login(login).status_code
+
+    return list(pool.map(send, devices))
+
+
+def uid_of(device):
+    return device.uid
 
 
 def test_rotation(server, login):

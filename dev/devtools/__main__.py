@@ -1,0 +1,23 @@
+import importlib
+import signal
+import sys
+
+from .environment import SetupError
+
+
+def main():
+    command, *arguments = sys.argv[1:]
+    sys.argv[0] = f"dev/{command}"
+    # However it is asked to end, also in the background, where shells ignore Ctrl-C: clean up first.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return importlib.import_module(f"devtools.{command}").main(arguments)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+sys.exit(main())

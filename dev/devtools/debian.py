@@ -1,0 +1,107 @@
+"""Debian packages for the cache folder: downloaded and unpacked, never installed.
+
+Everything apt keeps is private to the cache; the machine's own lists and sources stay as they are.
+"""
+
+import os
+import re
+import subprocess
+
+from .progress import SetupError, replace_folder, step
+
+ODOO_PACKAGES = (
+    "odoo-19 libjs-jquery libjs-underscore libjs-jquery-form fonts-roboto-unhinted fonts-montserrat"
+    " fonts-inconsolata fonts-ocr-b"
+).split()
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def unpack_odoo(cache):
+    """Return the folder of Debian's odoo-19, with the fonts and scripts that its links point at."""
+    folder = cache / "odoo-19.0"
+    if folder.is_dir():
+        return folder
+    with step("Odoo 19 from Debian, 130 MB"), replace_folder(folder) as unpacked:
+        sid, release = _apt(cache, "sid"), _apt(cache, "release")
+        _unpack(sid, ODOO_PACKAGES, cache, unpacked)
+        # the release's own: sid's newer one has other files
+        _unpack(release, ["fonts-font-awesome"], cache, unpacked)
+    return folder
+
+
+def unpack_postgresql(cache):
+    """Return the folder of the release's PostgreSQL with the libraries that the machine has not."""
+    folder = cache / "postgresql"
+    if folder.is_dir():
+        return folder
+    with step("PostgreSQL from Debian"), replace_folder(folder) as unpacked:
+        apt = _apt(cache, "release")
+        server = re.search(r"Depends: (postgresql-\d+)", _run("apt-cache", *apt, "depends", "postgresql")).group(1)
+        _unpack(apt, _with_missing_dependencies(apt, server), cache, unpacked)
+    return folder
+
+
+def unpack_ldap(cache):
+    """Return the folder of the release's python3-ldap with its libraries."""
+    folder = cache / "python3-ldap"
+    if folder.is_dir():
+        return folder
+    with step("python3-ldap from Debian"), replace_folder(folder) as unpacked:
+        apt = _apt(cache, "release")
+        _unpack(apt, _with_missing_dependencies(apt, "python3-ldap"), cache, unpacked)
+    return folder
+
+
+def library_path(folder):
+    """Return the folders of an unpacked package that hold shared libraries, for LD_LIBRARY_PATH."""
+    return ":".join(map(str, [*folder.glob("usr/lib/*-linux-gnu*"), folder / "usr/lib"]))
+
+
+def _apt(cache, suite):
+    """Return the options by which apt keeps to itself, with fresh lists of a suite."""
+    state = cache / "apt" / suite
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True, exist_ok=True)
+    options = [f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache", "-oDebug::NoLocking=1"]
+    if os.getuid() == 0:
+        options.append("-oAPT::Sandbox::User=root")  # apt's own user can't enter root's cache
+    if suite == "sid":
+        (state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} sid main\n")
+        options += [f"-oDir::Etc::sourcelist={state}/sources.list", "-oDir::Etc::sourceparts=/dev/null"]
+    _run("apt-get", *options, "update", "-qq")
+    return options
+
+
+def _mirror():
+    """Return the address of the archive that the machine's own apt uses."""
+    targets = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages")
+    addresses = {line.split()[0] for line in targets.splitlines() if "security" not in line}
+    for address in sorted(addresses):
+        if re.search(r"/debian/?$", address):
+            return address
+    raise SetupError("apt has no source for Debian's own archive; give an Odoo source tree with --odoo PATH")
+
+
+def _with_missing_dependencies(apt, package):
+    """Return a package and those it depends on that the machine does not have, by name."""
+    plan = _run("apt-get", *apt, "install", "--simulate", "--no-install-recommends", package)
+    return sorted({package, *re.findall(r"^Inst (\S+)", plan, re.MULTILINE)})
+
+
+def _unpack(apt, packages, cache, folder):
+    downloads = cache / "apt" / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    _run("apt-get", *apt, "download", "-qq", *packages, cwd=downloads)
+    for archive in downloads.glob("*.deb"):
+        _run("dpkg", "-x", str(archive), str(folder))
+        archive.unlink()
+
+
+def _run(*command, **options):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    except FileNotFoundError:
+        raise SetupError(f"Missing: {command[0]}. This needs Debian 12 or 13") from None
+    if done.returncode:
+        raise SetupError(f"{' '.join(command[:1] + command[-2:])} failed: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout

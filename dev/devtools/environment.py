@@ -1,0 +1,321 @@
+"""Odoo, its Python requirements and a PostgreSQL cluster, all in one cache folder."""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from . import debian
+from .progress import SetupError, replace_folder, step
+
+DEV = Path(__file__).resolve().parent.parent
+REPOSITORY = DEV.parent
+ADDON = "op_single_session_login"
+MIN_POSTGRESQL = 13
+# PostgreSQL refuses to run as root, and root's cache is closed to others: "nobody" runs it, with
+# just the capability to enter that folder.
+AS_NOBODY = (
+    "setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override --"
+).split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """Where everything is that Odoo needs to run."""
+
+    cache: Path
+    series: str
+    odoo_bin: Path
+    odoo_path: Path
+    core_addons: Path
+    python: Path
+    pg_bin: Path
+    pg_socket: Path
+    libraries: str
+
+    def to_json(self):
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text):
+        """Return the environment that a parent process wrote."""
+        values = json.loads(text)
+        return cls(**{field.name: field.type(values[field.name]) for field in dataclasses.fields(cls)})
+
+    @property
+    def data(self):
+        return self.cache / "data"
+
+    @property
+    def addons_paths(self):
+        return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), self.cache / "addons"]
+
+
+def prepare(odoo=None):
+    """Set up what is not there yet and return the environment.
+
+    :param Path odoo: an Odoo source tree; without it, Debian's Odoo 19
+    :raise SetupError: when something can be neither found nor made
+    """
+    cache = cache_folder()
+    with _exclusive(cache / "setup.lock"):
+        _link(cache / "addons" / ADDON, REPOSITORY)
+        odoo_bin, odoo_path, core_addons = _find_odoo(odoo or debian.unpack_odoo(cache))
+        series = _read_series(odoo_path)
+        requirements = _requirements(series, odoo)
+        python = _make_venv(cache, series, requirements)
+        pg_bin, pg_libraries = _find_postgresql(cache)
+        pg_socket = _make_cluster(cache, pg_bin, pg_libraries)
+        libraries = ":".join(filter(None, [pg_libraries, _add_ldap(cache, python)]))
+    return Environment(cache, series, odoo_bin, odoo_path, core_addons, python, pg_bin, pg_socket, libraries)
+
+
+def cache_folder():
+    """Return the folder that holds everything dev/ makes."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / ADDON
+    (cache / "addons").mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+@contextlib.contextmanager
+def _exclusive(path):
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _link(link, target):
+    if link.is_symlink() and link.resolve() == target:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+# ----------------------------------------------------------------
+# Odoo
+# ----------------------------------------------------------------
+
+
+def _find_odoo(tree):
+    """Return the start script, the folder to import odoo from and the addons of a source tree."""
+    for script, path, addons in (
+        ("odoo-bin", ".", "addons"),
+        ("setup/odoo", ".", "addons"),
+        ("usr/bin/odoo", "usr/lib/python3/dist-packages", "usr/lib/python3/dist-packages/odoo/addons"),
+    ):
+        if (tree / script).is_file() and (tree / path / "odoo" / "release.py").is_file():
+            return tuple((tree / part).resolve() for part in (script, path, addons))
+    raise SetupError(f"{tree} is no Odoo source tree: it needs odoo-bin, odoo/ and addons/")
+
+
+def _read_series(odoo_path):
+    release = (odoo_path / "odoo" / "release.py").read_text()
+    series = ".".join(re.search(r"^version_info = \((\d+), (\d+)", release, re.MULTILINE).groups())
+    if series not in ("17.0", "18.0", "19.0"):
+        raise SetupError(f"{odoo_path} is Odoo {series}; the addon is for 17.0, 18.0 and 19.0")
+    return series
+
+
+def odoo_command(environment, *arguments, addons=()):
+    """Return the command that starts Odoo.
+
+    By a script, never by ``-m odoo``: with workers, Odoo starts its websocket process by
+    running the script again.
+
+    :param addons: folders of more addons
+    """
+    return [
+        str(environment.python),
+        str(environment.odoo_bin),
+        f"--db_host={environment.pg_socket}",
+        "--db_user=odoo",
+        f"--addons-path={','.join(map(str, [*environment.addons_paths, *addons]))}",
+        f"--data-dir={environment.data}",
+        "--http-interface=127.0.0.1",
+        *arguments,
+    ]
+
+
+def odoo_environ(environment):
+    """Return the environment variables for Odoo and for PostgreSQL's programs."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+        "PYTHONPATH": str(environment.odoo_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LD_LIBRARY_PATH": environment.libraries,
+    }
+
+
+# ----------------------------------------------------------------
+# Python
+# ----------------------------------------------------------------
+
+
+def _requirements(series, odoo):
+    """Return the requirements, one a line: ours where there are, else those of the source tree."""
+    ours = DEV / f"requirements-{series}.txt"
+    if ours.is_file():
+        return ours.read_text()
+    theirs = Path(odoo, "requirements.txt").read_text().replace("psycopg2==", "psycopg2-binary==")
+    return "".join(line for line in theirs.splitlines(keepends=True) if not line.startswith("python-ldap"))
+
+
+def _make_venv(cache, series, requirements):
+    return make_venv(cache, f"venv-{series}", requirements + (DEV / "requirements-test.txt").read_text())
+
+
+def make_venv(cache, name, requirements):
+    """Return the Python of a virtual environment with these requirements."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    digest = hashlib.sha256(requirements.encode()).hexdigest()[:8]
+    folder = cache / f"{name}-py{version}-{digest}"
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
+    with step(f"Python packages for {name}"):
+        try:
+            _fill_venv(folder, python, requirements)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return python
+
+
+def _fill_venv(folder, python, requirements):
+    # not made under another name and renamed: its scripts hold its path
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    listed = folder / "requirements.txt"
+    listed.write_text(requirements)
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", listed]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SetupError(f"pip could not install {listed}: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _add_ldap(cache, python):
+    """Give the virtual environment Debian's python3-ldap, which PyPI has only as source.
+
+    :return: the folders of its shared libraries; empty when it does not fit this Python
+    """
+    folder = debian.unpack_ldap(cache)
+    packages = folder / "usr/lib/python3/dist-packages"
+    if not list(packages.glob(f"_ldap.cpython-{sys.version_info.major}{sys.version_info.minor}-*.so")):
+        print("Without LDAP: Debian's python3-ldap is for another Python", file=sys.stderr)
+        return ""
+    [site_packages] = python.parent.parent.glob("lib/python3*/site-packages")
+    (site_packages / "python3-ldap.pth").write_text(f"{packages}\n")
+    return debian.library_path(folder)
+
+
+# ----------------------------------------------------------------
+# PostgreSQL
+# ----------------------------------------------------------------
+
+
+def _find_postgresql(cache):
+    """Return the folder of PostgreSQL's programs and the folders of libraries they need."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
+    if installed and _version(installed[-1]) >= MIN_POSTGRESQL:
+        return installed[-1].parent, ""
+    folder = debian.unpack_postgresql(cache)
+    [initdb] = folder.glob("usr/lib/postgresql/*/bin/initdb")
+    return initdb.parent, debian.library_path(folder)
+
+
+def _version(initdb):
+    return int(initdb.parent.parent.name)
+
+
+def _make_cluster(cache, pg_bin, libraries):
+    """Return the folder of the cluster's socket, after making the cluster if there is none."""
+    cluster = cache / f"cluster-{pg_bin.parent.name}"
+    sockets = cache / "socket"
+    if len(str(sockets / ".s.PGSQL.5432")) > 107:
+        raise SetupError(f"{sockets} is too long for a unix socket: set XDG_CACHE_HOME to a shorter path")
+    sockets.mkdir(exist_ok=True)
+    if not cluster.is_dir():
+        with replace_folder(cluster) as unfinished:
+            data = unfinished / "data"
+            data.mkdir()
+            if os.getuid() == 0:
+                for path in (sockets, unfinished, data):
+                    shutil.chown(path, "nobody", "nogroup")
+            options = "--username=odoo --auth=trust --encoding=UTF8 --locale=C.UTF-8".split()
+            _postgresql(pg_bin / "initdb", libraries, "-D", data, *options)
+    return sockets
+
+
+def _postgresql(program, libraries, *arguments):
+    command = [*(AS_NOBODY if os.getuid() == 0 else []), program, *arguments]
+    environ = {**os.environ, "LD_LIBRARY_PATH": libraries, "TZ": "UTC"}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, env=environ, check=False, **output)
+    if done.returncode:
+        raise SetupError(f"{program} failed: {done.stdout.strip()}")
+
+
+@contextlib.contextmanager
+def postgresql(environment):
+    """Run the cluster for as long as anybody uses it."""
+    with (environment.cache / "postgresql.lock").open("w") as users:
+        _start(environment, users)
+        try:
+            yield
+        finally:
+            _stop(environment, users)
+
+
+def _start(environment, users):
+    with _exclusive(environment.cache / "setup.lock"):
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if _answers(environment):
+            return
+        options = f"-c listen_addresses='' -c unix_socket_directories='{environment.pg_socket}'"
+        options += " -c fsync=off -c max_connections=300"
+        _pg_ctl(environment, "start", "-l", _cluster(environment) / "log", "-o", options)
+
+
+def _stop(environment, users):
+    """Stop the cluster unless another command holds its shared lock."""
+    with _exclusive(environment.cache / "setup.lock"), contextlib.suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _pg_ctl(environment, "stop", "-m", "fast")
+
+
+def _cluster(environment):
+    return environment.cache / f"cluster-{environment.pg_bin.parent.name}"
+
+
+def _pg_ctl(environment, action, *arguments):
+    data = _cluster(environment) / "data"
+    _postgresql(environment.pg_bin / "pg_ctl", environment.libraries, "-s", "-w", "-D", data, action, *arguments)
+
+
+def _answers(environment):
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+        probe.connect(str(environment.pg_socket / ".s.PGSQL.5432"))
+        return True
+    return False
+
+
+def psql(environment, database, query):
+    """Run a query and return its rows as lists of strings."""
+    command = [environment.pg_bin / "psql", "-XAtq", "-F", "\t", "-h", environment.pg_socket, "-U", "odoo"]
+    command += ["-v", "ON_ERROR_STOP=1", "-d", database, "-c", query]
+    output = subprocess.check_output(command, text=True, env=odoo_environ(environment))
+    return [line.split("\t") for line in output.splitlines()]
+
+
+def free_port():
+    """Return a port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,75 @@
+"""dev/lint: every static check, each in one line."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .environment import ADDON, DEV, REPOSITORY, cache_folder, make_venv
+
+
+def main(_arguments):
+    """Run all checks and return 0 only when all of them found nothing."""
+    python = make_venv(cache_folder(), "venv-lint", (DEV / "requirements-lint.txt").read_text())
+    with staged_copy() as addon:
+        return int(sum(not check(*command) for command in commands(python.parent, addon)) > 0)
+
+
+def commands(tools, addon):
+    """Yield each check: its title, its command, the folder to run it in."""
+    ruff = ["--no-cache", "--config", DEV / "ruff.toml", "."]
+    yield "ruff check", [tools / "ruff", "check", *ruff], REPOSITORY
+    yield "ruff format", [tools / "ruff", "format", "--check", *ruff], REPOSITORY
+    yield "pylint-odoo", [tools / "pylint", f"--rcfile={DEV / 'pylintrc'}", addon], addon.parent
+    yield "OCA module checks", [tools / "oca-checks-odoo-module", addon], addon.parent
+    yield "README.rst", [tools / "rst-lint", "--level", "info", addon / "README.rst"], addon.parent
+    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint"):
+        yield f"sh -n {script.name}", ["sh", "-n", script], REPOSITORY
+
+
+@contextlib.contextmanager
+def staged_copy():
+    """Give a copy of the release beside an empty .git.
+
+    pylint-odoo and OCA's checks find nothing where the manifest lies at the root of a repository.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".git").mkdir()
+        addon = Path(folder) / ADDON
+        for path in released_files():
+            target = addon / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / path, target)
+        yield addon
+
+
+def released_files():
+    """Return the files of the working tree that a release holds."""
+    listed = _git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    files = [name for name in listed if (REPOSITORY / name).is_file()]
+    top = {name.split("/")[0] for name in files}
+    ignored = {
+        line.split(":")[0]
+        for line in _git("check-attr", "export-ignore", "--", *sorted(top)).splitlines()
+        if line.endswith(": set")
+    }
+    return [name for name in files if name.split("/")[0] not in ignored]
+
+
+def _git(*arguments):
+    return subprocess.check_output(["git", *arguments], cwd=REPOSITORY, text=True)
+
+
+def check(title, command, folder):
+    """Run one check and return whether it found nothing."""
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    print(f"{title}: {'found something' if done.returncode else 'clean'}", flush=True)
+    if done.returncode:
+        print(done.stdout, file=sys.stderr, flush=True)
+    return not done.returncode

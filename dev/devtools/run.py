@@ -1,0 +1,144 @@
+"""dev/run: serve Odoo with the addon and people to log in as."""
+
+import argparse
+import contextlib
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .environment import ADDON, REPOSITORY, free_port, odoo_command, odoo_environ, postgresql, prepare, psql
+from .progress import SetupError, step
+
+MODULES = f"{ADDON},portal"
+GUIDE = """
+  Odoo {series} with Single Session Login:  {url}
+
+  admin / admin      administrator
+  demo / demo        employee
+  portal / portal    customer
+
+  Try: log in as demo in two browsers (a private window will do). The first one is signed out
+  at its next click. Then, as admin: Settings > Users & Companies > Users > Marc Demo > Access
+  Rights > Allow Multiple Sessions, and log in as demo in both once more.
+
+  Log: {log}
+  Ctrl-C stops everything.
+"""
+
+
+def main(arguments):
+    """Set up, serve until Ctrl-C, and leave nothing running."""
+    options = parse(arguments)
+    port = choose_port(options.port)
+    environment = prepare(options.odoo)
+    with postgresql(environment):
+        database = f"{ADDON}_{environment.series.replace('.', '_')}"
+        make_database(environment, database)
+        serve(environment, database, port)
+    return 0
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser("dev/run", description="Serve Odoo with the addon on 127.0.0.1.")
+    parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
+    parser.add_argument("--port", type=int, metavar="N", help="the port to serve on (default: 8069, or a free one)")
+    return parser.parse_args(arguments)
+
+
+def choose_port(wanted):
+    """Return the port to serve on; a taken one is an error only if it was asked for."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 8069))
+        except (OSError, OverflowError) as error:
+            if wanted:
+                raise SetupError(f"Port {wanted} cannot be used: {error}") from None
+            return free_port()
+        return probe.getsockname()[1]
+
+
+def make_database(environment, database):
+    """Make the database once, and update the addon in it when its files have changed."""
+    digest = digest_of_addon()
+    made = environment.data / f"{database}.digest"
+    exists = psql(environment, "postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'")
+    if exists and made.is_file() and made.read_text() == digest:
+        return
+    with step(f"Database {database}"):
+        if exists and made.is_file():
+            install(environment, database, "-u", ADDON)
+        else:
+            psql(environment, "postgres", f'DROP DATABASE IF EXISTS "{database}"')
+            demo = ["--with-demo"] if environment.series == "19.0" else []
+            install(environment, database, "-i", MODULES, *demo)
+    made.write_text(digest)
+
+
+def digest_of_addon():
+    files = sorted(path for part in ("models", "controllers", "security", "views", "static", "i18n", "__manifest__.py")
+                   for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")] if path.is_file())  # fmt: skip
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def install(environment, database, *arguments):
+    """Run Odoo until it has installed or updated modules.
+
+    :raise SetupError: with the errors of its log
+    """
+    command = odoo_command(environment, "-d", database, *arguments, "--stop-after-init", "--no-http")
+    done = subprocess.run(command, env=odoo_environ(environment), capture_output=True, text=True, check=False)
+    if done.returncode or " ERROR " in done.stderr:
+        raise SetupError(f"Odoo could not make the database {database}:\n{done.stderr[-3000:]}")
+
+
+def serve(environment, database, port):
+    """Serve until Ctrl-C or until Odoo ends."""
+    log = environment.cache / "run.log"
+    command = odoo_command(
+        environment, "-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"
+    )
+    log.unlink(missing_ok=True)
+    # in a session of its own: Ctrl-C is for this command, which then stops Odoo
+    process = subprocess.Popen(
+        command,
+        env=odoo_environ(environment),
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/web/login", process, log)
+        print(GUIDE.format(series=environment.series, url=f"http://127.0.0.1:{port}", log=log), flush=True)
+        process.wait()
+        raise SetupError(f"Odoo ended by itself:\n{tail(log)}")
+    except KeyboardInterrupt:
+        print("Stopping ...", file=sys.stderr)
+    finally:
+        stop(process)
+
+
+def wait_for(url, process, log, seconds=120):
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=30):
+            return
+        time.sleep(0.2)
+    raise SetupError(f"Odoo does not answer:\n{tail(log)}")
+
+
+def tail(log):
+    return "\n".join(log.read_text().splitlines()[-15:]) if log.is_file() else "it wrote no log"
+
+
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()

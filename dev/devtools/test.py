@@ -1,0 +1,219 @@
+"""dev/test: the addon's whole suite on a new database, through Odoo's own runner and on real servers."""
+
+import argparse
+import ast
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from .environment import ADDON, DEV, REPOSITORY, free_port, odoo_command, odoo_environ, postgresql, prepare, psql
+from .progress import SetupError, step
+from .run import install
+
+# The modules whose ways to log in the suite uses.
+MODULES = (
+    "web bus portal base_import auth_signup auth_totp auth_totp_mail auth_oauth auth_passkey auth_ldap test_lint"
+).split()
+
+# Warnings and errors that Odoo logs of itself, and why.
+EXPECTED = (
+    "selfie_segmentation",  # Debian's package leaves out this file of mail's
+    "endpoints are deprecated in Odoo 19",  # said at each external API call
+)
+LINT = "/test_lint:TestLintOverrideSignatures,/test_lint:ManifestLinter"
+
+
+def main(arguments):
+    """Run everything and return 0 only when all of it passed."""
+    options = parse(arguments)
+    environment = prepare(options.odoo)
+    output = environment.cache / "output"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir()
+    with postgresql(environment):
+        template = make_template(environment)
+        parts = [] if options.k else [odoo_tests, odoo_lint, uninstallation]
+        with new_database(environment, template) as database:
+            counts = [part(environment, database, output) for part in parts]
+        counts.append(scenarios(environment, template, output, options.k))
+    passed, failed = (sum(numbers) for numbers in zip(*counts, strict=True))
+    print(f"{passed} passed, {failed} failed")
+    return int(failed > 0 or not passed)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser("dev/test", description="Run the addon's whole suite.")
+    parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
+    parser.add_argument("-k", metavar="EXPRESSION", help="only the server scenarios that match, as in pytest")
+    return parser.parse_args(arguments)
+
+
+# ----------------------------------------------------------------
+# Databases
+# ----------------------------------------------------------------
+
+
+def make_template(environment):
+    """Return the name of a database with Odoo's modules and without the addon, made once."""
+    modules = [name for name in MODULES if has_module(environment, name)]
+    template = f"template_{environment.series.replace('.', '_')}"
+    made = environment.data / f"{template}.modules"
+    wanted = f"{environment.odoo_path} {' '.join(modules)}"
+    if made.is_file() and made.read_text() == wanted:
+        return template
+    with step(f"Database {template}"):
+        psql(environment, "postgres", f'DROP DATABASE IF EXISTS "{template}"')
+        demo = [] if environment.series == "19.0" else ["--without-demo=all"]
+        install(environment, template, "-i", ",".join(modules), *demo)
+    made.write_text(wanted)
+    return template
+
+
+def has_module(environment, name):
+    if name == "auth_ldap":
+        probe = [environment.python, "-c", "import ldap"]
+        return not subprocess.run(
+            probe, env=odoo_environ(environment), stderr=subprocess.DEVNULL, check=False
+        ).returncode
+    return any((path / name).is_dir() for path in environment.addons_paths)
+
+
+@contextlib.contextmanager
+def new_database(environment, template):
+    """Give a new database that is a copy of another one, and drop it at the end."""
+    name = f"test_{os.getpid()}"
+    filestore = environment.data / "filestore"
+    psql(environment, "postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    shutil.copytree(filestore / template, filestore / name)
+    try:
+        yield name
+    finally:
+        psql(environment, "postgres", f'DROP DATABASE "{name}" WITH (FORCE)')
+        shutil.rmtree(filestore / name)
+
+
+# ----------------------------------------------------------------
+# Odoo's own runner
+# ----------------------------------------------------------------
+
+
+def odoo_tests(environment, database, output):
+    """Install the addon with its tests; fewer tests than it has, or a skipped one, are failures."""
+    log = run_odoo(environment, database, output / "tests.log", "-i", ADDON, "--test-tags", f"/{ADDON}")
+    return judge(f"{ADDON} in Odoo {environment.series}", log, count_tests())
+
+
+def odoo_lint(environment, database, output):
+    """Run Odoo's own checks of override signatures and manifests, over the installed addon."""
+    log = run_odoo(environment, database, output / "lint.log", "-u", "test_lint", "--test-tags", LINT)
+    return judge("Odoo's test_lint", log, 2)
+
+
+def run_odoo(environment, database, log, *arguments):
+    """Run Odoo with tests until it stops, and return its log."""
+    command = odoo_command(
+        environment,
+        "-d",
+        database,
+        *arguments,
+        "--stop-after-init",
+        f"--http-port={free_port()}",
+        "--max-cron-threads=0",
+    )
+    with log.open("w") as file:
+        done = subprocess.run(command, env=odoo_environ(environment), stdout=file, stderr=file, check=False)
+    text = log.read_text()
+    return text if not done.returncode else text + f"\n{ADDON} ERROR Odoo ended with {done.returncode}: {log}\n"
+
+
+def count_tests():
+    """Count the test methods in the addon's tests folder."""
+    trees = [ast.parse(path.read_text()) for path in (REPOSITORY / "tests").glob("test_*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return sum(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in nodes)
+
+
+def judge(title, log, expected):
+    """Return how many tests of a log passed and failed, and print what failed."""
+    results = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log)
+    failed, errors, ran = map(int, results[-1]) if results else (0, 0, 0)
+    problems = unexpected_lines(log) + re.findall(r"^.* skipped .*$", log, re.MULTILINE)
+    if ran < expected:
+        problems.append(f"{ran} tests ran, {expected} exist")
+    for problem in problems:
+        print(f"  {problem}")
+    failed = max(failed + errors, len(problems) and 1)
+    print(f"{title}: {ran - min(ran, failed)} of {expected}", flush=True)
+    return max(ran - failed, 0), failed
+
+
+def unexpected_lines(log):
+    """Return the warnings and errors of a log that are not Odoo's own, each with what it quotes."""
+    blocks = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )", log, flags=re.MULTILINE)
+    bad = [block for block in blocks if re.match(r"\S+ \S+ \d+ (WARNING|ERROR|CRITICAL) ", block)]
+    bad += re.findall(rf"^{ADDON} ERROR .*$", log, re.MULTILINE)
+    return [block.strip() for block in bad if not any(reason in block for reason in EXPECTED)]
+
+
+# ----------------------------------------------------------------
+# Uninstallation, scenarios
+# ----------------------------------------------------------------
+
+
+def uninstallation(environment, database, output):
+    """Uninstall the addon; nothing of it may be left in the database."""
+    script = f"env['ir.module.module'].search([('name', '=', '{ADDON}')]).button_immediate_uninstall()\n"
+    command = odoo_command(environment, "-d", database, "--no-http")
+    command.insert(2, "shell")
+    done = subprocess.run(
+        command, input=script, env=odoo_environ(environment), capture_output=True, text=True, check=False
+    )
+    (output / "uninstall.log").write_text(done.stderr)
+    problems = unexpected_lines(done.stderr) + leftovers(environment, database)
+    if done.returncode or "Traceback" in done.stderr:
+        problems.append(done.stderr[-2000:])
+    for problem in problems:
+        print(f"  {problem}")
+    print(f"Uninstallation: {'failed' if problems else 'nothing is left'}", flush=True)
+    return int(not problems), int(bool(problems))
+
+
+def leftovers(environment, database):
+    """Return what a database still has of the addon."""
+    query = r"""
+        SELECT 'table', table_name FROM information_schema.tables WHERE table_name LIKE '%single\_session%'
+        UNION SELECT 'column', table_name FROM information_schema.columns WHERE column_name = 'allow_multiple_sessions'
+        UNION SELECT 'model', model FROM ir_model WHERE model LIKE '%single.session%'
+        UNION SELECT 'field', name FROM ir_model_fields WHERE name = 'allow_multiple_sessions'
+        UNION SELECT 'external id', name FROM ir_model_data WHERE module = 'op_single_session_login'
+        UNION SELECT 'parameter', key FROM ir_config_parameter WHERE key LIKE '%single\_session%'
+        UNION SELECT 'view', name FROM ir_ui_view WHERE arch_db::text LIKE '%allow_multiple_sessions%'
+        UNION SELECT 'state', state FROM ir_module_module
+               WHERE name = 'op_single_session_login' AND state != 'uninstalled'
+    """
+    return [f"left: {' '.join(row)}" for row in psql(environment, database, query)]
+
+
+def scenarios(environment, template, output, expression):
+    """Run the scenarios on servers with workers; a skipped one has failed."""
+    report = output / "scenarios.xml"
+    environ = {
+        **odoo_environ(environment),
+        "PYTHONPATH": str(DEV),
+        "DEV_ENVIRONMENT": environment.to_json(),
+        "DEV_DATABASE_TEMPLATE": template,
+        "DEV_OUTPUT": str(output),
+    }
+    command = [environment.python, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", DEV / "scenarios"]
+    subprocess.run(command + (["-k", expression] if expression else []), env=environ, check=False)
+    if not report.is_file():
+        raise SetupError("pytest wrote no report")
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    ran, *bad = (int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped"))
+    sys.stdout.flush()
+    return max(ran - sum(bad), 0), sum(bad)
