@@ -15,12 +15,10 @@ class ResUsers(models.Model):
     )
 
     @api.model
-    def default_get(self, fields_list):
-        # A default from the context or from ir.default would get past the field's groups wherever
-        # users are created with sudo (portal invitation, sign up).
-        values = super().default_get(fields_list)
-        values.pop("allow_multiple_sessions", None)
-        return values
+    def _add_missing_default_values(self, values):
+        # No defaults for the box: from the context or from ir.default they would get past the field's
+        # groups wherever users are created with sudo (portal invitation, sign up).
+        return super()._add_missing_default_values({"allow_multiple_sessions": False, **values})
 
     def _compute_session_token(self, sid):
         """Refuse ended sessions and register new ones: the one gate of this addon.

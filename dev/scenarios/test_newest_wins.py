@@ -96,6 +96,7 @@ def test_simultaneous_logins_leave_exactly_one(server, login):
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(Device.open_login_page, devices))
             assert login_at_once(pool, devices, login) == [303] * AT_ONCE
+            assert sum(bool(server.files_of(device.sid)) for device in devices) == 1
             survivors = [device for device, uid in zip(devices, pool.map(uid_of, devices), strict=True) if uid]
         assert not survivor.uid
         [survivor] = survivors

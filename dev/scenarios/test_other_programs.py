@@ -1,0 +1,61 @@
+"""LDAP logins and reports: paths that need a program beside Odoo."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import PASSWORD, Device, Server, alive
+
+WKHTMLTOPDF = """#!/bin/sh
+exec {python} {script} {url} "$@"
+"""
+
+
+@pytest.fixture
+def ldap_port():
+    script = Path(__file__).with_name("ldap_server.py")
+    process = subprocess.Popen([sys.executable, script, PASSWORD], stdout=subprocess.PIPE, text=True)
+    yield int(process.stdout.readline())
+    process.terminate()
+    process.wait()
+
+
+def test_ldap(server, ldap_port):
+    """The first login creates the user, in 19.0 in the transaction that registers the login."""
+    admin = Device(server).login("admin", "admin")
+    [company] = admin.call("res.company", "search", [])["result"]
+    values = {
+        "company": company,
+        "ldap_server": "127.0.0.1",
+        "ldap_server_port": ldap_port,
+        "ldap_base": "dc=example",
+        "ldap_filter": "(uid=%s)",
+    }
+    assert admin.call("res.company.ldap", "create", values)["result"]
+    first = Device(server).login("lena")
+    assert first.uid
+    second = Device(server).login("lena")
+    assert alive(first, second) == [False, True]
+
+
+@pytest.fixture
+def report_server(databases, folder):
+    """A server whose wkhtmltopdf asks the server who it is, and makes that the report."""
+    server = Server(databases, folder / "reports")
+    program = folder / "bin" / "wkhtmltopdf"
+    program.parent.mkdir()
+    script = Path(__file__).with_name("wkhtmltopdf.py")
+    program.write_text(WKHTMLTOPDF.format(python=sys.executable, script=script, url=server.url))
+    program.chmod(0o755)
+    server.environ["PATH"] = f"{program.parent}:{server.environ['PATH']}"
+    with server:
+        yield server
+
+
+def test_report_session(report_server):
+    """Odoo gives wkhtmltopdf a temporary session that no login has opened."""
+    admin = Device(report_server).login("admin", "admin")
+    [module] = admin.call("ir.module.module", "search", [["name", "=", "web"]])["result"]
+    report = admin.get(f"/report/pdf/base.report_irmodulereference/{module}")
+    assert report.json()["result"]["uid"] == admin.uid
