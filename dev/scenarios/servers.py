@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psycopg2
 import requests
 
 from devtools.environment import DEV, Environment, free_port, odoo_environ
@@ -32,6 +33,16 @@ EXPECTED = (
 def psql(database, query):
     """Run a query and return its rows as lists of strings."""
     return plain_psql(ENVIRONMENT, database, query)
+
+
+@contextlib.contextmanager
+def locked(database, table, condition):
+    """Hold a lock on rows of a table, as a transaction does that has changed them."""
+    connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(f"SELECT FROM {table} WHERE {condition} FOR UPDATE")
+        assert cursor.rowcount
+        yield
 
 
 def odoo_command(*arguments):

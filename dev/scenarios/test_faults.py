@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from conftest import odoo
 from servers import Device, Server, alive, psql
 
 
@@ -75,6 +76,30 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
     assert len(others) == (1 if fault == "conflict" else 0)
     assert alive(*others, last) == [False] * len(others) + [completed]
     assert unregistered_sessions(server) == set()
+
+
+SWEEP_AMID_ANOTHER = """
+from unittest.mock import patch
+from odoo.addons.op_single_session_login.models import session_store
+user = env.ref("base.user_admin")
+values = {"user_id": user.id, "exclusive": True}
+old, new = env["op.single.session.login"].create([dict(values, identifier=name * 42) for name in "ab"])
+device = {"session_identifier": old.identifier, "user_id": user.id, "platform": "linux", "browser": "firefox"}
+device = env["res.device.log"].create(device)
+env.cr.commit()
+def change_device(identifiers):
+    with env.registry.cursor() as cr:
+        cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
+with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
+    env(cr=cr)["op.single.session.login"]._sweep(new.id)
+device.invalidate_recordset()
+assert device.revoked
+"""
+
+
+def test_sweep_amid_another(databases):
+    """A device that another sweep has changed since this one began does not fail it."""
+    odoo("-d", databases[1], script=SWEEP_AMID_ANOTHER)
 
 
 def every_session(server, answer):

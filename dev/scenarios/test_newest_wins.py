@@ -10,7 +10,7 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import PASSWORD, Device, alive, psql, stored
+from servers import PASSWORD, Device, alive, locked, psql, stored
 
 ROUNDS = 30
 AT_ONCE = 8
@@ -67,6 +67,15 @@ def test_devices_of_ended_sessions_are_revoked(server, login):
     assert second.uid
     query = f"SELECT revoked, session_identifier FROM res_device_log WHERE user_id = {uid} ORDER BY id"
     assert psql(server.databases[0], query) == [["t", first.sid[:42]], ["f", second.sid[:42]]]
+
+
+def test_login_waits_for_no_device(server, login):
+    """Simultaneous logins meet at the devices that they revoke."""
+    first = Device(server).login(login)
+    assert first.uid
+    with locked(server.databases[0], "res_device_log", f"session_identifier = '{first.sid[:42]}'"):
+        second = Device(server).login(login)
+        assert alive(first, second) == [False, True]
 
 
 def test_bypass(server, login, set_bypass):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from servers import PASSWORD, Device, Server, alive
 
 WKHTMLTOPDF = """#!/bin/sh
