@@ -13,8 +13,7 @@ from . import session_store
 
 _logger = logging.getLogger(__name__)
 
-# Far longer than a session lives unused (7 days unless configured otherwise), so that a
-# session that comes back, from a backup say, still finds the row that refuses it.
+# A session that comes back, from a backup say, must still find the row that refuses it.
 RETENTION = timedelta(days=90)
 
 
@@ -283,7 +282,7 @@ class LoginSession(models.Model):
         Ended sessions stay refused for the retention time. The newest exclusive row of a user
         stays for good: it refuses the others.
         """
-        limit = fields.Datetime.now() - RETENTION
+        limit = fields.Datetime.now() - max(RETENTION, 2 * session_store.get_lifetime(self.env))
         self.env.cr.execute(
             SQL(
                 """

@@ -7,8 +7,9 @@ a path (OCA ``session_db``, Camptocamp ``session_redis``) is served as far as it
 import glob
 import logging
 import os
+from datetime import timedelta
 
-from odoo.http import root
+from odoo import http
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +24,16 @@ def get_identifier(sid):
     :rtype: str
     """
     return sid[: len(sid) // 2]
+
+
+def get_lifetime(env):
+    """Return how long the store keeps a session that nobody uses.
+
+    :rtype: datetime.timedelta
+    """
+    # 17.0 has but the constant
+    get_seconds = getattr(http, "get_session_max_inactivity", lambda env: http.SESSION_LIFETIME)
+    return timedelta(seconds=get_seconds(env))
 
 
 def find_existing(identifiers):
@@ -41,7 +52,7 @@ def delete(identifiers):
 
     :param list identifiers: session identifiers
     """
-    store = root.session_store
+    store = http.root.session_store
     try:
         # 17.0 and the stores of some addons have no such method
         if hasattr(store, "delete_from_identifiers"):
@@ -59,7 +70,7 @@ def iter_logged_in(dbname):
     :param str dbname: name of the database
     :return: pairs of session identifier and user id
     """
-    store = root.session_store
+    store = http.root.session_store
     for sid in map(os.path.basename, _find_files("")):
         session = store.get(sid) if store.is_valid_key(sid) else {}
         if session.get("db") == dbname and session.get("uid"):
@@ -67,7 +78,7 @@ def iter_logged_in(dbname):
 
 
 def _get_path():
-    return getattr(root.session_store, "path", None)
+    return getattr(http.root.session_store, "path", None)
 
 
 def _find_files(identifier):

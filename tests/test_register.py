@@ -1,8 +1,7 @@
 from datetime import timedelta
 
-from odoo import fields
+from odoo import fields, http
 from odoo.exceptions import AccessError
-from odoo.http import root
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 
 from odoo.addons.op_single_session_login import _adopt_sessions
@@ -103,15 +102,24 @@ class TestRegister(TransactionCase):
             survivor | ended_lately | bob_newest | refused_lately,
         )
 
+    def test_garbage_collection_waits_for_long_sessions(self):
+        if not hasattr(http, "get_session_max_inactivity"):
+            return  # 17.0 has one lifetime for all
+        self.env["ir.config_parameter"].set_param("sessions.max_inactivity_seconds", RETENTION.days * 24 * 3600)
+        ended = self.add("old.....", days_ago=2 * RETENTION.days - 1, exclusive=True)
+        self.add("newest..", days_ago=2 * RETENTION.days - 2, exclusive=True)
+        self.logins._gc_logins()
+        self.assertTrue(ended.exists())
+
     def test_garbage_collection_of_several_sessions(self):
         """Of a user with several sessions, the rows go when their sessions are gone."""
-        session = root.session_store.new()
+        session = http.root.session_store.new()
         session["x"] = 1
-        root.session_store.save(session)
-        self.addCleanup(root.session_store.delete, session)
+        http.root.session_store.save(session)
+        self.addCleanup(http.root.session_store.delete, session)
         stored = self.add(session.sid, days_ago=RETENTION.days + 1)
-        gone = self.add(root.session_store.new().sid, days_ago=RETENTION.days + 1)
-        recent = self.add(root.session_store.new().sid, days_ago=RETENTION.days - 1)
+        gone = self.add(http.root.session_store.new().sid, days_ago=RETENTION.days + 1)
+        recent = self.add(http.root.session_store.new().sid, days_ago=RETENTION.days - 1)
         self.logins._gc_logins()
         self.assertEqual((stored | gone | recent).exists(), stored | recent)
 
@@ -138,11 +146,11 @@ class TestAdoption(SingleSessionCase):
         old = self.open_old_session()
         foreign = old.stored_session
         foreign["db"] = "another"
-        root.session_store.save(foreign)
+        http.root.session_store.save(foreign)
         _adopt_sessions(self.env)
         self.assertFalse(self.logins_of(old))
         foreign["db"], foreign["uid"] = self.env.cr.dbname, 2**31 - 1
-        root.session_store.save(foreign)
+        http.root.session_store.save(foreign)
         _adopt_sessions(self.env)
         self.assertFalse(self.logins_of(old))
 
@@ -154,6 +162,6 @@ class TestAdoption(SingleSessionCase):
         self.assertAlive(old)  # leaves a device
         restored = old.stored_session
         new = self.login()
-        root.session_store.save(restored)
+        http.root.session_store.save(restored)
         self.assertEnded(old)
         self.assertAlive(new)
