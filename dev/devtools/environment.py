@@ -192,10 +192,13 @@ def make_venv(cache, name, requirements):
 def _fill_venv(folder, python, requirements):
     # not made under another name and renamed: its scripts hold its path
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    listed = folder / "requirements.txt"
+    listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
     listed.write_text(requirements)
+    # some packages that Odoo 17.0 and 18.0 want are built with what later setuptools have dropped
+    constraints.write_text("setuptools<81\n")
+    environ = {**os.environ, "PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", listed]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=environ, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SetupError(f"pip could not install {listed}: {done.stderr.strip().splitlines()[-1]}")
 
