@@ -31,6 +31,7 @@ class TestNewestWins(SingleSessionCase):
 
     def test_json_login(self):
         first = self.json_login()
+        self.assertEqual(self.logins.search([("user_id", "=", self.user.id)]), self.logins_of(first))
         self.assertAlive(first)
         second = self.json_login()
         self.assertEnded(first)

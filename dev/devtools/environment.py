@@ -313,7 +313,8 @@ def psql(environment, database, query):
     """Run a query and return its rows as lists of strings."""
     command = [environment.pg_bin / "psql", "-XAtq", "-F", "\t", "-h", environment.pg_socket, "-U", "odoo"]
     command += ["-v", "ON_ERROR_STOP=1", "-d", database, "-c", query]
-    output = subprocess.check_output(command, text=True, env=odoo_environ(environment))
+    environ = {**odoo_environ(environment), "PGOPTIONS": "-c client_min_messages=warning"}
+    output = subprocess.check_output(command, text=True, env=environ)
     return [line.split("\t") for line in output.splitlines()]
 
 

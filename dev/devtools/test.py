@@ -142,7 +142,7 @@ def judge(title, log, expected):
     """Return how many tests of a log passed and failed, and print what failed."""
     results = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log)
     failed, errors, ran = map(int, results[-1]) if results else (0, 0, 0)
-    problems = unexpected_lines(log) + re.findall(r"^.* skipped .*$", log, re.MULTILINE)
+    problems = unexpected_lines(log) + re.findall(r"^.*: skipped \S+.*$", log, re.MULTILINE)
     if ran < expected:
         problems.append(f"{ran} tests ran, {expected} exist")
     for problem in problems:

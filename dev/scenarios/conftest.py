@@ -93,6 +93,13 @@ def server(shared_server):
     assert shared_server.unexpected_log_lines()[before:] == []
 
 
+@pytest.fixture(scope="session")
+def single_database_server(databases, folder):
+    """With several databases, core loses the login form's database when it retries a request."""
+    with Server(databases[:1], folder / "single") as server:
+        yield server
+
+
 @pytest.fixture
 def login(people):
     """The login of a user that no other test has used."""

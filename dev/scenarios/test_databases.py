@@ -31,6 +31,15 @@ def test_json_login_to_another_database_than_the_cookies(server, login):
     assert alive(one, other, device) == [True, False, True]
 
 
+def test_token_asked_of_the_wrong_database(server, login):
+    one, other = (Device(server, database).login(login) for database in server.databases)
+    device = Device(server)
+    device.open_login_page()
+    answer = device.send_login(login, path=f"/web/login?fault=foreign&other={server.databases[1]}")
+    assert answer.status_code == 303
+    assert alive(one, other, device) == [False, True, True]
+
+
 @pytest.fixture
 def plain_server(make_database, plain_database, folder):
     with Server([make_database("install", plain_database)], folder / "install") as server:

@@ -56,13 +56,6 @@ def test_store_without_the_method(databases, folder, login):
         assert server.unexpected_log_lines() == []
 
 
-@pytest.fixture(scope="module")
-def single_database_server(databases, folder):
-    """With several databases, core loses the login form's database when it retries a request."""
-    with Server(databases[:1], folder / "single") as server:
-        yield server
-
-
 @pytest.mark.parametrize("fault", ["error", "conflict", "abort"])
 def test_login_that_fails_after_the_authentication(single_database_server, login, fault):
     server = single_database_server

@@ -22,8 +22,10 @@ def ldap_port():
     process.wait()
 
 
-def test_ldap(server, ldap_port):
-    """The first login creates the user, in 19.0 in the transaction that registers the login."""
+def test_ldap(single_database_server, ldap_port):
+    """The first login creates the user, in 19.0 in the transaction of the login: both are retried."""
+    server = single_database_server
+    lines = server.unexpected_log_lines()
     admin = Device(server).login("admin", "admin")
     [company] = admin.call("res.company", "search", [])["result"]
     values = {
@@ -34,10 +36,13 @@ def test_ldap(server, ldap_port):
         "ldap_filter": "(uid=%s)",
     }
     assert admin.call("res.company.ldap", "create", values)["result"]
-    first = Device(server).login("lena")
+    first = Device(server)
+    first.open_login_page()
+    assert first.send_login("lena", path="/web/login?fault=conflict").status_code == 303
     assert first.uid
     second = Device(server).login("lena")
     assert alive(first, second) == [False, True]
+    assert server.unexpected_log_lines() == lines
 
 
 @pytest.fixture
