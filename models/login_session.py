@@ -123,11 +123,12 @@ class LoginSession(models.Model):
     @api.model
     def _insert_login(self, user, sid):
         cr, registry = user.env.cr, user.env.registry
-        values = self._prepare_login(user, sid)
-        if values["exclusive"]:
-            self.with_env(user.env)._adopt_devices(user)
         # sudo - op.single.session.login: nobody may write the register, it is written for them
-        login = self.with_env(user.env).sudo().create(values)
+        logins = user.env["op.single.session.login"].sudo()
+        values = logins._prepare_login(user, sid)
+        if values["exclusive"]:
+            logins._adopt_devices(user)
+        login = logins.create(values)
         cr.postcommit.add(partial(_in_new_transaction, registry, "_sweep", login.id))
         cr.postrollback.add(partial(_in_new_transaction, registry, "_refuse", values))
 

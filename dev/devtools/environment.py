@@ -80,7 +80,7 @@ def prepare(odoo=None):
 
 def cache_folder():
     """Return the folder that holds everything dev/ makes."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / ADDON
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / ADDON
     (cache / "addons").mkdir(parents=True, exist_ok=True)
     return cache
 
@@ -169,7 +169,7 @@ def _requirements(series, odoo):
 
 
 def _make_venv(cache, series, requirements):
-    return make_venv(cache, f"venv-{series}", requirements + (DEV / "requirements-test.txt").read_text())
+    return make_venv(cache, f"venv-{series}", f"{requirements}\n{(DEV / 'requirements-test.txt').read_text()}")
 
 
 def make_venv(cache, name, requirements):
