@@ -29,26 +29,14 @@ def unpack_odoo(cache):
     return folder
 
 
-def unpack_postgresql(cache):
-    """Return the folder of the release's PostgreSQL with the libraries that the machine has not."""
-    folder = cache / "postgresql"
+def unpack(cache, package):
+    """Return the folder of a package of the machine's release, with those it needs that the machine has not."""
+    folder = cache / package
     if folder.is_dir():
         return folder
-    with step("PostgreSQL from Debian"), replace_folder(folder) as unpacked:
+    with step(f"{package} from Debian"), replace_folder(folder) as unpacked:
         apt = _apt(cache, "release")
-        server = re.search(r"Depends: (postgresql-\d+)", _run("apt-cache", *apt, "depends", "postgresql")).group(1)
-        _unpack(apt, _with_missing_dependencies(apt, server), cache, unpacked)
-    return folder
-
-
-def unpack_ldap(cache):
-    """Return the folder of the release's python3-ldap with its libraries."""
-    folder = cache / "python3-ldap"
-    if folder.is_dir():
-        return folder
-    with step("python3-ldap from Debian"), replace_folder(folder) as unpacked:
-        apt = _apt(cache, "release")
-        _unpack(apt, _with_missing_dependencies(apt, "python3-ldap"), cache, unpacked)
+        _unpack(apt, _with_missing_dependencies(apt, package), cache, unpacked)
     return folder
 
 

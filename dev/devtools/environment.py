@@ -21,9 +21,10 @@ REPOSITORY = DEV.parent
 ADDON = "op_single_session_login"
 MIN_POSTGRESQL = 13
 # PostgreSQL refuses to run as root, and root's cache is closed to others: "nobody" runs it, with
-# just the capability to enter that folder.
+# just the capability to enter that folder, which access(2) heeds only with no_setuid_fixup.
 AS_NOBODY = (
-    "setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override --"
+    "setpriv --reuid=nobody --regid=nogroup --clear-groups --securebits=+no_setuid_fixup"
+    " --inh-caps=+dac_override --ambient-caps=+dac_override --"
 ).split()
 
 
@@ -66,7 +67,7 @@ def prepare(odoo=None):
     :raise SetupError: when something can be neither found nor made
     """
     cache = cache_folder()
-    with _exclusive(cache / "setup.lock"):
+    with exclusive(cache / "setup.lock", busy="Waiting for another set-up ..."):
         _link(cache / "addons" / ADDON, REPOSITORY)
         odoo_bin, odoo_path, core_addons = _find_odoo(odoo or debian.unpack_odoo(cache))
         series = _read_series(odoo_path)
@@ -85,10 +86,24 @@ def cache_folder():
     return cache
 
 
+def released_files():
+    """Return the files of the working tree that a release holds, without asking git, which may not be there."""
+    left_out = re.findall(r"^/(\S+) export-ignore", (REPOSITORY / ".gitattributes").read_text(), re.MULTILINE)
+    left_out = {".git", "__pycache__", "node_modules", *left_out}
+    files = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*") if path.is_file())
+    return sorted(path for path in files if not left_out.intersection(path.parts))
+
+
 @contextlib.contextmanager
-def _exclusive(path):
+def exclusive(path, busy=None):
+    """Hold the lock of this file, after saying that it is busy if it is."""
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy:
+                print(busy, file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -177,15 +192,12 @@ def make_venv(cache, name, requirements):
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     digest = hashlib.sha256(requirements.encode()).hexdigest()[:8]
     folder = cache / f"{name}-py{version}-{digest}"
-    python = folder / "bin" / "python"
-    if python.exists():
-        return python
-    with step(f"Python packages for {name}"):
-        try:
-            _fill_venv(folder, python, requirements)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+    python, complete = folder / "bin" / "python", folder / "complete"
+    with exclusive(cache / f"{name}.lock"):
+        if not complete.exists():
+            with step(f"Python packages for {name}"):
+                _fill_venv(folder, python, requirements)
+            complete.touch()
     return python
 
 
@@ -208,7 +220,7 @@ def _add_ldap(cache, python):
 
     :return: the folders of its shared libraries; empty when it does not fit this Python
     """
-    folder = debian.unpack_ldap(cache)
+    folder = debian.unpack(cache, "python3-ldap")
     packages = folder / "usr/lib/python3/dist-packages"
     if not list(packages.glob(f"_ldap.cpython-{sys.version_info.major}{sys.version_info.minor}-*.so")):
         print("Without LDAP: Debian's python3-ldap is for another Python", file=sys.stderr)
@@ -228,7 +240,7 @@ def _find_postgresql(cache):
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
     if installed and _version(installed[-1]) >= MIN_POSTGRESQL:
         return installed[-1].parent, ""
-    folder = debian.unpack_postgresql(cache)
+    folder = debian.unpack(cache, "postgresql")
     [initdb] = folder.glob("usr/lib/postgresql/*/bin/initdb")
     return initdb.parent, debian.library_path(folder)
 
@@ -269,15 +281,15 @@ def _postgresql(program, libraries, *arguments):
 def postgresql(environment):
     """Run the cluster for as long as anybody uses it."""
     with (environment.cache / "postgresql.lock").open("w") as users:
-        _start(environment, users)
         try:
+            _start(environment, users)
             yield
         finally:
             _stop(environment, users)
 
 
 def _start(environment, users):
-    with _exclusive(environment.cache / "setup.lock"):
+    with exclusive(environment.cache / "setup.lock"):
         fcntl.flock(users, fcntl.LOCK_SH)
         if _answers(environment):
             return
@@ -288,9 +300,10 @@ def _start(environment, users):
 
 def _stop(environment, users):
     """Stop the cluster unless another command holds its shared lock."""
-    with _exclusive(environment.cache / "setup.lock"), contextlib.suppress(BlockingIOError):
+    with exclusive(environment.cache / "setup.lock"), contextlib.suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _pg_ctl(environment, "stop", "-m", "fast")
+        if (_cluster(environment) / "data" / "postmaster.pid").exists():
+            _pg_ctl(environment, "stop", "-m", "fast")
 
 
 def _cluster(environment):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .environment import ADDON, DEV, REPOSITORY, cache_folder, make_venv
+from .environment import ADDON, DEV, REPOSITORY, cache_folder, make_venv, released_files
 
 
 def main(_arguments):
@@ -25,9 +25,12 @@ def commands(tools, addon):
     yield "ruff format", [tools / "ruff", "format", "--check", *ruff], REPOSITORY
     yield "pylint-odoo", [tools / "pylint", f"--rcfile={DEV / 'pylintrc'}", addon], addon.parent
     yield "OCA module checks", [tools / "oca-checks-odoo-module", addon], addon.parent
+    if translations := [*addon.glob("i18n/*.po*")]:
+        yield "OCA PO checks", [tools / "oca-checks-po", *translations], addon.parent
     yield "README.rst", [tools / "rst-lint", "--level", "info", addon / "README.rst"], addon.parent
     for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint"):
         yield f"sh -n {script.name}", ["sh", "-n", script], REPOSITORY
+    yield "bash -n .ci/run", ["bash", "-n", REPOSITORY / ".ci" / "run"], REPOSITORY
 
 
 @contextlib.contextmanager
@@ -44,23 +47,6 @@ def staged_copy():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / path, target)
         yield addon
-
-
-def released_files():
-    """Return the files of the working tree that a release holds."""
-    listed = _git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    files = [name for name in listed if (REPOSITORY / name).is_file()]
-    top = {name.split("/")[0] for name in files}
-    ignored = {
-        line.split(":")[0]
-        for line in _git("check-attr", "export-ignore", "--", *sorted(top)).splitlines()
-        if line.endswith(": set")
-    }
-    return [name for name in files if name.split("/")[0] not in ignored]
-
-
-def _git(*arguments):
-    return subprocess.check_output(["git", *arguments], cwd=REPOSITORY, text=True)
 
 
 def check(title, command, folder):

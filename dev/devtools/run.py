@@ -11,7 +11,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .environment import ADDON, REPOSITORY, free_port, odoo_command, odoo_environ, postgresql, prepare, psql
+from .environment import (
+    ADDON,
+    REPOSITORY,
+    exclusive,
+    free_port,
+    odoo_command,
+    odoo_environ,
+    postgresql,
+    prepare,
+    psql,
+    released_files,
+)
 from .progress import SetupError, step
 
 MODULES = f"{ADDON},portal"
@@ -38,7 +49,8 @@ def main(arguments):
     environment = prepare(options.odoo)
     with postgresql(environment):
         database = f"{ADDON}_{environment.series.replace('.', '_')}"
-        make_database(environment, database)
+        with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
+            make_database(environment, database)
         serve(environment, database, port)
     return 0
 
@@ -58,7 +70,7 @@ def choose_port(wanted):
             probe.bind(("127.0.0.1", wanted or 8069))
         except (OSError, OverflowError) as error:
             if wanted:
-                raise SetupError(f"Port {wanted} cannot be used: {error}") from None
+                raise SetupError(f"Port {wanted} cannot be used: {getattr(error, 'strerror', error)}") from None
             return free_port()
         return probe.getsockname()[1]
 
@@ -81,9 +93,8 @@ def make_database(environment, database):
 
 
 def digest_of_addon():
-    files = sorted(path for part in ("models", "controllers", "security", "views", "static", "i18n", "__manifest__.py")
-                   for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")] if path.is_file())  # fmt: skip
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    content = b"".join(b"%s\0%s\0" % (bytes(path), (REPOSITORY / path).read_bytes()) for path in released_files())
+    return hashlib.sha256(content).hexdigest()
 
 
 def install(environment, database, *arguments):
@@ -99,7 +110,7 @@ def install(environment, database, *arguments):
 
 def serve(environment, database, port):
     """Serve until Ctrl-C or until Odoo ends."""
-    log = environment.cache / "run.log"
+    log = environment.cache / f"run-{port}.log"
     command = odoo_command(
         environment, "-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"
     )

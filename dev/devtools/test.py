@@ -6,12 +6,24 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from .environment import ADDON, DEV, REPOSITORY, free_port, odoo_command, odoo_environ, postgresql, prepare, psql
+from .environment import (
+    ADDON,
+    DEV,
+    REPOSITORY,
+    exclusive,
+    free_port,
+    odoo_command,
+    odoo_environ,
+    postgresql,
+    prepare,
+    psql,
+)
 from .progress import SetupError, step
 from .run import install
 
@@ -32,18 +44,25 @@ def main(arguments):
     """Run everything and return 0 only when all of it passed."""
     options = parse(arguments)
     environment = prepare(options.odoo)
-    output = environment.cache / "output"
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir()
-    with postgresql(environment):
-        template = make_template(environment)
-        parts = [] if options.k else [odoo_tests, odoo_lint, uninstallation]
-        with new_database(environment, template) as database:
-            counts = [part(environment, database, output) for part in parts]
-        counts.append(scenarios(environment, template, output, options.k))
-    passed, failed = (sum(numbers) for numbers in zip(*counts, strict=True))
+    lock = environment.cache / f"test-{environment.series}.lock"
+    with exclusive(lock, busy="Waiting for another dev/test ..."), postgresql(environment):
+        passed, failed = run_all(environment, options.k)
     print(f"{passed} passed, {failed} failed")
     return int(failed > 0 or not passed)
+
+
+def run_all(environment, expression):
+    """Run the parts and return how many tests passed and failed."""
+    output = environment.cache / "output" / environment.series
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
+        template = make_template(environment)
+    parts = [] if expression else [odoo_tests, odoo_lint, uninstallation]
+    with new_database(environment, template) as database:
+        counts = [part(environment, database, output) for part in parts]
+    counts.append(scenarios(environment, template, output, expression))
+    return [sum(numbers) for numbers in zip(*counts, strict=True)]
 
 
 def parse(arguments):
@@ -88,13 +107,20 @@ def new_database(environment, template):
     """Give a new database that is a copy of another one, and drop it at the end."""
     name = f"test_{os.getpid()}"
     filestore = environment.data / "filestore"
-    psql(environment, "postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    shutil.copytree(filestore / template, filestore / name)
     try:
+        psql(environment, "postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        shutil.copytree(filestore / template, filestore / name)
         yield name
     finally:
+        drop_databases(environment, os.getpid())
+
+
+def drop_databases(environment, pid):
+    """Drop the databases that a process made, whose names end with its number."""
+    query = rf"SELECT datname FROM pg_database WHERE datname LIKE '%\_{pid}'"
+    for [name] in psql(environment, "postgres", query):
         psql(environment, "postgres", f'DROP DATABASE "{name}" WITH (FORCE)')
-        shutil.rmtree(filestore / name)
+        shutil.rmtree(environment.data / "filestore" / name, ignore_errors=True)
 
 
 # ----------------------------------------------------------------
@@ -210,10 +236,26 @@ def scenarios(environment, template, output, expression):
         "DEV_OUTPUT": str(output),
     }
     command = [environment.python, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", DEV / "scenarios"]
-    subprocess.run(command + (["-k", expression] if expression else []), env=environ, check=False)
+    run_scenarios(environment, command + (["-k", expression] if expression else []), environ)
     if not report.is_file():
         raise SetupError("pytest wrote no report")
     suite = ElementTree.parse(report).getroot().find("testsuite")
     ran, *bad = (int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped"))
     sys.stdout.flush()
     return max(ran - sum(bad), 0), sum(bad)
+
+
+def run_scenarios(environment, command, environ):
+    """Run pytest in a session of its own, and leave no server or database of it, however this ends."""
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)  # pytest then stops its servers
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        raise
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        drop_databases(environment, process.pid)
