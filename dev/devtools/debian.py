@@ -22,7 +22,8 @@ def unpack_odoo(cache):
     if folder.is_dir():
         return folder
     with step("Odoo 19 from Debian, 130 MB"), replace_folder(folder) as unpacked:
-        sid, release = _apt(cache, "sid"), _apt(cache, "release")
+        release = _apt(cache, "release")
+        sid = _apt(cache, "sid", f"deb [signed-by={KEYRING}] {_mirror(release)} sid main\n")
         _unpack(sid, ODOO_PACKAGES, cache, unpacked)
         # the release's own: sid's newer one has other files
         _unpack(release, ["fonts-font-awesome"], cache, unpacked)
@@ -45,24 +46,26 @@ def library_path(folder):
     return ":".join(map(str, [*folder.glob("usr/lib/*-linux-gnu*"), folder / "usr/lib"]))
 
 
-def _apt(cache, suite):
-    """Return the options by which apt keeps to itself, with fresh lists of a suite."""
+def _apt(cache, suite, source=None):
+    """Return the options by which apt keeps to itself, with fresh lists of a suite: the machine's, or a source's."""
     state = cache / "apt" / suite
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
     options = [f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache", "-oDebug::NoLocking=1"]
     if os.getuid() == 0:
         options.append("-oAPT::Sandbox::User=root")  # apt's own user can't enter root's cache
-    if suite == "sid":
-        (state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} sid main\n")
+    if source:
+        (state / "sources.list").write_text(source)
         options += [f"-oDir::Etc::sourcelist={state}/sources.list", "-oDir::Etc::sourceparts=/dev/null"]
     _run("apt-get", *options, "update", "-qq")
     return options
 
 
-def _mirror():
-    """Return the address of the archive that the machine's own apt uses."""
-    targets = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages")
+def _mirror(apt):
+    """Return the address of the archive that the machine's own apt uses; it tells only once there are lists."""
+    targets = _run(
+        "apt-get", *apt, "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"
+    )
     addresses = {line.split()[0] for line in targets.splitlines() if "security" not in line}
     for address in sorted(addresses):
         if re.search(r"/debian/?$", address):

@@ -45,13 +45,13 @@ GUIDE = """
 def main(arguments):
     """Set up, serve until Ctrl-C, and leave nothing running."""
     options = parse(arguments)
-    port = choose_port(options.port)
+    choose_port(options.port)  # a taken one is told of before the set-up, not after
     environment = prepare(options.odoo)
     with postgresql(environment):
         database = f"{ADDON}_{environment.series.replace('.', '_')}"
         with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
             make_database(environment, database)
-        serve(environment, database, port)
+        serve(environment, database, options.port)
     return 0
 
 
@@ -108,30 +108,37 @@ def install(environment, database, *arguments):
         raise SetupError(f"Odoo could not make the database {database}:\n{done.stderr[-3000:]}")
 
 
-def serve(environment, database, port):
+def serve(environment, database, wanted_port):
     """Serve until Ctrl-C or until Odoo ends."""
-    log = environment.cache / f"run-{port}.log"
-    command = odoo_command(
-        environment, "-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"
-    )
+    with contextlib.ExitStack() as starting:
+        # until Odoo answers, its port looks free to another dev/run
+        starting.enter_context(exclusive(environment.cache / "port.lock"))
+        port = choose_port(wanted_port)
+        log = environment.cache / f"run-{port}.log"
+        process = start(environment, database, port, log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/web/login", process, log)
+            starting.close()
+            print(GUIDE.format(series=environment.series, url=f"http://127.0.0.1:{port}", log=log), flush=True)
+            process.wait()
+            raise SetupError(f"Odoo ended by itself:\n{tail(log)}")
+        except KeyboardInterrupt:
+            print("Stopping ...", file=sys.stderr)
+        finally:
+            stop(process)
+
+
+def start(environment, database, port, log):
+    """Start Odoo in a session of its own: Ctrl-C is for this command, which then stops Odoo."""
     log.unlink(missing_ok=True)
-    # in a session of its own: Ctrl-C is for this command, which then stops Odoo
-    process = subprocess.Popen(
-        command,
+    options = ["-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"]
+    return subprocess.Popen(
+        odoo_command(environment, *options),
         env=odoo_environ(environment),
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/web/login", process, log)
-        print(GUIDE.format(series=environment.series, url=f"http://127.0.0.1:{port}", log=log), flush=True)
-        process.wait()
-        raise SetupError(f"Odoo ended by itself:\n{tail(log)}")
-    except KeyboardInterrupt:
-        print("Stopping ...", file=sys.stderr)
-    finally:
-        stop(process)
 
 
 def wait_for(url, process, log, seconds=120):
