@@ -1,1 +1,1 @@
-from . import login_session, res_users
+from . import ir_http, login_session, res_users

@@ -197,7 +197,7 @@ class LoginSession(models.Model):
     def _find_ended(self):
         """Return the identifiers of the sessions that this login ended.
 
-        What older logins ended, they swept. A newer login may have been unable to see this
+        What older logins ended was theirs to sweep. A newer login may have been unable to see this
         one when it swept, hence the upper bound.
         """
         self.env.cr.execute(
@@ -236,7 +236,8 @@ class LoginSession(models.Model):
                 INSERT INTO op_single_session_login
                             (user_id, identifier, login_date, browser, platform, ip_address)
                 SELECT DISTINCT ON (session_identifier)
-                       user_id, session_identifier, first_activity, browser, platform, ip_address
+                       user_id, session_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
+                       browser, platform, ip_address
                   FROM res_device_log device
                  WHERE user_id = %s AND revoked IS NOT TRUE AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
@@ -271,9 +272,9 @@ class LoginSession(models.Model):
     def _adopt_stored_sessions(self):
         """Enter the sessions in the store, for the first login of their user to end them."""
         sessions = dict(session_store.iter_logged_in(self.env.cr.dbname))
-        users = self.env["res.users"].browse(set(sessions.values())).exists()
+        users = set(self.env["res.users"].browse(set(sessions.values())).exists().ids)
         self.create(
-            [{"user_id": uid, "identifier": identifier} for identifier, uid in sessions.items() if uid in users.ids]
+            [{"user_id": uid, "identifier": identifier} for identifier, uid in sessions.items() if uid in users]
         )
 
     @api.autovacuum
@@ -296,6 +297,23 @@ class LoginSession(models.Model):
                 limit=limit,
             )
         )
-        old = self.search([("login_date", "<", limit), ("exclusive", "=", False)])
-        existing = set(session_store.find_existing(old.mapped("identifier")))
-        old.filtered(lambda login: login.identifier not in existing).unlink()
+        self._gc_gone(limit)
+
+    @api.model
+    def _gc_gone(self, limit):
+        """Delete the rows of sessions that no login has ended and that are gone by themselves."""
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT id, identifier
+                  FROM op_single_session_login own
+                 WHERE login_date < %s AND exclusive IS NOT TRUE AND NOT EXISTS (
+                       SELECT FROM op_single_session_login newer
+                        WHERE newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id)
+                """,
+                limit,
+            )
+        )
+        rows = dict(self.env.cr.fetchall())
+        existing = set(session_store.find_existing(list(rows.values())))
+        self.browse(row for row, identifier in rows.items() if identifier not in existing).unlink()
