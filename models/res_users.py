@@ -23,8 +23,8 @@ class ResUsers(models.Model):
     def _compute_session_token(self, sid):
         """Refuse ended sessions and register new ones: the one gate of this addon.
 
-        Core asks for the token at every HTTP request, websocket message and bus delivery
-        (``check_session`` in ``odoo.service.security``), and with the final session id when it
+        Core asks for the token at every HTTP request that a route matches, websocket message and
+        bus delivery (``check_session`` in ``odoo.service.security``), and with the final session id when it
         opens a session for a completed login (``FilesystemSessionStore.rotate`` in ``odoo.http``),
         whatever the login path, with or without a database in the cookie. At migration, re-read
         those two.

@@ -106,13 +106,18 @@ def has_module(environment, name):
 def new_database(environment, template):
     """Give a new database that is a copy of another one, and drop it at the end."""
     name = f"test_{os.getpid()}"
-    filestore = environment.data / "filestore"
     try:
-        psql(environment, "postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        shutil.copytree(filestore / template, filestore / name)
+        copy_database(environment, template, name)
         yield name
     finally:
         drop_databases(environment, os.getpid())
+
+
+def copy_database(environment, template, name):
+    """Copy a database with its attachments."""
+    filestore = environment.data / "filestore"
+    psql(environment, "postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    shutil.copytree(filestore / template, filestore / name)
 
 
 def drop_databases(environment, pid):

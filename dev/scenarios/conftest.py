@@ -1,12 +1,12 @@
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from devtools.environment import odoo_environ
-from servers import ENVIRONMENT, FILESTORE, PASSWORD, Server, odoo_command, psql
+from devtools.test import copy_database
+from servers import ENVIRONMENT, PASSWORD, Server, odoo_command
 
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 USERS = """
@@ -37,20 +37,14 @@ def odoo(*arguments, script=None):
 
 @pytest.fixture(scope="session")
 def make_database():
-    """Create databases that last as long as the tests."""
-    made = []
+    """Create databases; dev/test drops what ends with the number of this process."""
 
     def make(name, template=os.environ["DEV_DATABASE_TEMPLATE"]):
         name = f"{name}_{os.getpid()}"
-        made.append(name)
-        psql("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        shutil.copytree(FILESTORE / template, FILESTORE / name)
+        copy_database(ENVIRONMENT, template, name)
         return name
 
-    yield make
-    for name in made:
-        psql("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        shutil.rmtree(FILESTORE / name)
+    return make
 
 
 @pytest.fixture(scope="session")

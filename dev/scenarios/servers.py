@@ -16,18 +16,12 @@ import requests
 from devtools.environment import DEV, Environment, free_port, odoo_environ
 from devtools.environment import odoo_command as plain_odoo_command
 from devtools.environment import psql as plain_psql
+from devtools.test import unexpected_lines
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
 PASSWORD = "correct horse battery"
 WORKERS = 4
 FILESTORE = ENVIRONMENT.data / "filestore"
-
-# Lines that a healthy server logs, and why they are no fault.
-EXPECTED = (
-    "selfie_segmentation",  # Debian's package leaves out this file of mail's
-    "endpoints are deprecated in Odoo 19",  # said at each external API call
-    "2FA check: FAIL",
-)
 
 
 def psql(database, query):
@@ -121,8 +115,7 @@ class Server:
 
     def unexpected_log_lines(self):
         """Return the warnings and errors of the log that a healthy server does not have."""
-        lines = re.findall(r"^\S+ \S+ \d+ (?:WARNING|ERROR|CRITICAL) .*$", self.log.read_text(), re.MULTILINE)
-        return [line for line in lines if not any(expected in line for expected in EXPECTED)]
+        return unexpected_lines(self.log.read_text())
 
     def single_session_lines(self):
         return re.findall(r" (\w+) \S+ \S+: (Single session: .*)$", self.log.read_text(), re.MULTILINE)
