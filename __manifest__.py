@@ -9,6 +9,13 @@
     "data": [
         "security/ir.model.access.csv",
         "views/res_users_views.xml",
+        "views/webclient_templates.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["op_single_session_login/static/src/**/*"],
+        "web.assets_frontend": ["op_single_session_login/static/src/**/*"],
+        "web.assets_unit_tests": ["op_single_session_login/static/tests/**/*"],
+    },
     "post_init_hook": "_adopt_sessions",
+    "uninstall_hook": "_remove_parameters",
 }

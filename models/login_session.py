@@ -1,13 +1,15 @@
 import logging
 import sys
+import time
 from datetime import timedelta
 from functools import partial
 
 from werkzeug.exceptions import HTTPException
 
-from odoo import SUPERUSER_ID, api, fields, models
-from odoo.http import request
-from odoo.tools import SQL
+from odoo import SUPERUSER_ID, _, api, fields, models
+from odoo.http import request, root
+from odoo.tools import SQL, consteq
+from odoo.tools.misc import format_datetime
 
 from . import session_store
 
@@ -15,6 +17,18 @@ _logger = logging.getLogger(__name__)
 
 # A session that comes back, from a backup say, must still find the row that refuses it.
 RETENTION = timedelta(days=90)
+
+# How long the answer to a login may take to bring the browser its new cookie.
+COOKIE_DELAY = timedelta(minutes=1)
+
+# Where the name that werkzeug gives a browser or a platform needs more than a capital letter.
+NAMES = {
+    "chromeos": "ChromeOS",
+    "ipad": "iPad",
+    "iphone": "iPhone",
+    "macos": "macOS",
+    "msie": "Internet Explorer",
+}
 
 
 def _in_new_transaction(registry, method, argument):
@@ -51,6 +65,7 @@ class LoginSession(models.Model):
     browser = fields.Char()
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
+    replaced_identifier = fields.Char(help="The session of the same browser that this login took the place of.")
 
     def init(self):
         # The gate is asked at every request: both halves of its query are answered by an index alone.
@@ -143,6 +158,8 @@ class LoginSession(models.Model):
             "browser": httprequest.user_agent.browser,
             "platform": httprequest.user_agent.platform,
             "ip_address": httprequest.remote_addr,
+            # set by ir.http._authenticate; nothing of ours runs in a request without a database
+            "replaced_identifier": getattr(request, "single_session_identifier", None),
         }
 
     @api.model
@@ -184,8 +201,9 @@ class LoginSession(models.Model):
         existing = session_store.find_existing(identifiers)
         session_store.delete(identifiers)
         self._revoke_devices(identifiers)
-        # Core checks the session of a websocket that a message is for, and closes it with 4001.
-        self.env["bus.bus"]._sendone(login.user_id.partner_id, "op_single_session_login/ended", {})
+        if set(identifiers) != {login.replaced_identifier}:  # the own browser need not be told
+            # Core checks the session of a websocket that a message is for, and closes it with 4001.
+            self.env["bus.bus"]._sendone(login.user_id.partner_id, "op_single_session_login/ended", {})
         if existing:
             _logger.info(
                 "Single session: ENDED %d for user %d (login from %s)",
@@ -216,6 +234,81 @@ class LoginSession(models.Model):
             )
         )
         return [identifier for [identifier] in self.env.cr.fetchall()]
+
+    # ------------------------------------------------------------
+    # What the person is told
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_status(self, session):
+        """Tell how the session of the current request stands, without touching it.
+
+        :param session: the session as the store has it, unchecked
+        :rtype: dict
+        """
+        if self._is_alive(session):
+            return {"state": "alive"}
+        login = self._find_newer_login(request.httprequest.cookies.get("session_id"))
+        if login:
+            return {"state": "ended", "message": login.with_context(lang=login.user_id.lang)._describe()}
+        return {"state": "none"}
+
+    @api.model
+    def _is_alive(self, session):
+        """Tell whether core would accept a session, without what else ``check_session`` does."""
+        if not session.uid or session.get("deletion_time", float("inf")) <= time.time():
+            return False
+        token = self.env["res.users"].browse(session.uid)._compute_session_token(session.sid)
+        return bool(token) and consteq(token, session.session_token or "")
+
+    @api.model
+    def _find_newer_login(self, sid):
+        """Return the login that ended a session: none if it lives, is unknown or went another way.
+
+        The tabs of a browser may hear of the login that took the place of its session before its new
+        cookie arrives: to them that is no end. Whoever still comes with the old one later is another
+        browser, with a stolen cookie or with its owner's.
+
+        :param sid: what a browser sent as its session id, which may be anything
+        """
+        if not sid or not root.session_store.is_valid_key(sid):
+            return self.browse()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT min(newer.id)
+                  FROM op_single_session_login own
+                  JOIN op_single_session_login newer
+                    ON newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id
+                 WHERE own.identifier = %(identifier)s AND own.revoked IS NOT TRUE AND NOT EXISTS (
+                       SELECT FROM op_single_session_login login
+                        WHERE login.user_id = own.user_id AND login.id > own.id
+                          AND login.replaced_identifier = %(identifier)s AND login.login_date > %(lately)s)
+                """,
+                identifier=session_store.get_identifier(sid),
+                lately=fields.Datetime.now() - COOKIE_DELAY,
+            )
+        )
+        # sudo - op.single.session.login: the holder of the ended session's cookie may know
+        return self.sudo().browse(filter(None, self.env.cr.fetchone()))
+
+    def _describe(self):
+        """Say when and with what this login was made, in the person's time zone; never from which address.
+
+        :rtype: str
+        """
+        # the cookie may say anything: an unknown time zone is taken for UTC
+        timezone = self.user_id.tz or request.httprequest.cookies.get("tz") or "UTC"
+        date = format_datetime(self.env, self.login_date, tz=timezone)
+        # isolated: each keeps its own direction in a sentence that is written from right to left
+        details = ", ".join(f"\u2068{detail}\u2069" for detail in (self._get_device_name(), date) if detail)
+        # pylint: disable-next=prefer-env-translation # 17.0 has no env._
+        return _("Your account was signed in on another device: %(details)s.", details=details)
+
+    def _get_device_name(self):
+        """Return the login's browser and platform as far as they are known, as in ``Firefox (Linux)``."""
+        names = [NAMES.get(name, name.capitalize()) for name in (self.browser, self.platform) if name]
+        return f"{names[0]} ({names[1]})" if len(names) == 2 else "".join(names)
 
     # ------------------------------------------------------------
     # Odoo's own devices (18.0 and later)

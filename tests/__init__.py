@@ -1,1 +1,1 @@
-from . import test_login, test_login_paths, test_register, test_users
+from . import test_browser, test_login, test_login_paths, test_register, test_status, test_users

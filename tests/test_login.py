@@ -92,16 +92,24 @@ class TestOverMeansOver(SingleSessionCase):
         first = self.login()
         restored = first.stored_session
         second = self.login()
-        attachment = {"name": "page", "url": "/page.txt", "raw": b"page", "public": True}
-        self.env["ir.attachment"].create(attachment)
-        for url in ("/web", "/web/login", "/web/manifest.webmanifest", "/page.txt"):
+        for url in ("/web/login", "/no/such/page"):
             root.session_store.save(restored)
-            sent = first.sid
-            first.request(url)
-            self.assertNotEqual(first.sid, sent, f"{url} went on with the ended session")
-            self.assertFalse(first.stored_session.get("uid"))
-            first.cookies["session_id"] = sent
-        self.assertAlive(second)
+            uid = f'"uid": {self.user.id},'
+            self.assertNotIn(uid, first.request(url).text, f"{url} went on with the ended session")
+            self.assertIn(uid, second.request(url).text)
+
+    def test_late_answers_leave_the_cookie_alone(self):
+        """A request in flight may be answered after a login in the same browser."""
+        device = self.login()
+        late = Device(self)
+        late.cookies.update(device.cookies)
+        session = device.stored_session
+        self.login(device=device)
+        for url in ("/web/login", "/web/manifest.webmanifest", "/no/such/page", "/web/webclient/load_menus", "/web"):
+            root.session_store.save(session)
+            self.assertNotIn("session_id", late.request(url).cookies, url)
+            self.assertIn("SessionExpired", str(self.ask(late)))
+        self.assertAlive(device)
 
     def test_soft_rotation(self):
         """A rotated session (19.0: every three hours) lives on and is ended under both ids."""

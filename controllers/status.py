@@ -1,0 +1,23 @@
+from odoo import http
+from odoo.http import request
+
+
+class SingleSessionStatus(http.Controller):
+    # The key single_session_status keeps core from checking, and so from touching, the session.
+    @http.route(
+        "/op_single_session_login/status",
+        type="http",
+        auth="none",
+        methods=["GET"],
+        readonly=True,
+        save_session=False,
+        single_session_status=True,
+    )
+    def status(self, **_parameters):
+        """Tell the browser how the session of its cookie stands. It writes nothing and is no activity.
+
+        :return: JSON with a ``state``: ``alive``, ``ended`` by a newer login, with a ``message`` for
+            the person, or ``none``
+        """
+        status = request.env["op.single.session.login"]._get_status(request.session)
+        return request.make_json_response(status, headers={"Cache-Control": "no-store"})

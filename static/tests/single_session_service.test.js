@@ -1,0 +1,651 @@
+import { singleSessionService } from "@op_single_session_login/single_session_service";
+import { after, beforeEach, describe, expect, test } from "@odoo/hoot";
+import { click, queryAllTexts } from "@odoo/hoot-dom";
+import { Deferred, advanceTime, animationFrame } from "@odoo/hoot-mock";
+import { EventBus } from "@odoo/owl";
+import {
+    getService,
+    makeMockEnv,
+    mockService,
+    mountWithCleanup,
+    patchWithCleanup,
+} from "@web/../tests/web_test_helpers";
+import { browser } from "@web/core/browser/browser";
+import { MainComponentsContainer } from "@web/core/main_components_container";
+import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+import { session } from "@web/session";
+
+describe.current.tags("desktop");
+
+const MESSAGE = "Your account was signed in on another device: Firefox (Linux), 10:31.";
+const ALIVE = () => ({ state: "alive" });
+const ENDED = () => ({ state: "ended", message: MESSAGE });
+const NONE = () => ({ state: "none" });
+const NO_NETWORK = () => Promise.reject(new TypeError("Failed to fetch"));
+const BAD_GATEWAY = () => new Response("<h1>502</h1>", { status: 502 });
+const LOGIN_PAGE = "/web/login?db=prod&redirect=%2Fodoo%2Fcontacts%3Fdebug%3D1%23here";
+
+let answer;
+
+/** Opens a page of somebody who is logged in. */
+async function openPage({ poll_interval = 30 } = {}) {
+    patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval } });
+    await mountWithCleanup(MainComponentsContainer);
+    after(() => getService("single_session").stop());
+}
+
+/** Answers from now on; `expect.verifySteps(["asked"])` tells how often it was asked. */
+function serverAnswers(newAnswer) {
+    answer = newAnswer;
+}
+
+function setVisible(isVisible) {
+    patchWithCleanup(document, { visibilityState: isVisible ? "visible" : "hidden" });
+    document.dispatchEvent(new Event("visibilitychange"));
+}
+
+function hint(type, detail) {
+    getService("bus_service").trigger(type, detail);
+}
+
+async function refuseCall(exceptionName = "odoo.http.SessionExpiredException") {
+    expect.errors(1);
+    const error = Object.assign(new RPCError("refused"), { exceptionName, code: 100, data: {} });
+    Promise.reject(error);
+    await settle();
+    expect.verifyErrors([/refused/]);
+}
+
+async function settle() {
+    await animationFrame();
+    await animationFrame();
+}
+
+/** Lets time pass in steps, between which answers arrive. */
+async function pass(seconds, step = 1) {
+    for (let second = 0; second < seconds; second += step) {
+        await advanceTime(step * 1000);
+    }
+    await settle();
+}
+
+function expectToast(...texts) {
+    expect(".o_single_session_toast").toHaveCount(1);
+    for (const text of texts) {
+        expect(".o_single_session_toast").toHaveText(new RegExp(text.replace(/[().]/g, "\\$&")));
+    }
+}
+
+function expectNothing() {
+    expect(".o_notification").toHaveCount(0);
+    expect(".o_dialog").toHaveCount(0);
+}
+
+beforeEach(() => {
+    serverAnswers(ALIVE);
+    mockService("bus_service", () => {
+        const bus = new EventBus();
+        return {
+            addEventListener: bus.addEventListener.bind(bus),
+            removeEventListener: bus.removeEventListener.bind(bus),
+            trigger: bus.trigger.bind(bus),
+            start() {},
+            subscribe() {},
+            unsubscribe() {},
+            addChannel() {},
+            deleteChannel() {},
+            send() {},
+        };
+    });
+    browser.location.href = "/odoo/contacts?debug=1#here";
+    patchWithCleanup(browser.location, {
+        assign: (url) => expect.step(url.replace(browser.location.origin, "")),
+    });
+    const { fetch } = browser;
+    patchWithCleanup(browser, {
+        async fetch(url, options) {
+            if (url !== "/op_single_session_login/status") {
+                return fetch(...arguments);
+            }
+            expect(options.headers).toEqual({ "X-Odoo-Database": "prod" });
+            expect.step("asked");
+            const patience = new Promise((_, reject) =>
+                options.signal.addEventListener("abort", () => reject(new Error("aborted"))),
+            );
+            const body = await Promise.race([answer(), patience]);
+            return body instanceof Response ? body : new Response(JSON.stringify(body));
+        },
+    });
+    patchWithCleanup(Math, { random: () => 0 });
+});
+
+test("the websocket is started, which nobody else does on portal pages", () => {
+    patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
+    const bus_service = { addEventListener() {}, start: () => expect.step("bus started") };
+    singleSessionService.start(null, { bus_service }).stop();
+    expect.verifySteps(["bus started"]);
+});
+
+test("a page in a frame leaves it to the page around it", () => {
+    patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
+    patchWithCleanup(window, { parent: {} });
+    expect(singleSessionService.start(null, {})).toBe(undefined);
+});
+
+// -----------------------------------------------------------------------------
+// Alive
+// -----------------------------------------------------------------------------
+
+test("a page of nobody is not watched", async () => {
+    await makeMockEnv();
+    await pass(60, 30);
+    expect(singleSessionService.start(null, {})).toBe(undefined);
+    expect.verifySteps([]);
+});
+
+test("a page asks at every poll interval and says nothing while its session is alive", async () => {
+    await openPage({ poll_interval: 30 });
+    await pass(29);
+    expect.verifySteps([]);
+    await pass(62);
+    expect.verifySteps(["asked", "asked", "asked"]);
+    expectNothing();
+});
+
+test("with the poll interval 0 a page asks only when something hints at an end", async () => {
+    await openPage({ poll_interval: 0 });
+    await pass(3600, 60);
+    expect.verifySteps([]);
+    hint("BUS:RECONNECT");
+    await settle();
+    expect.verifySteps(["asked"]);
+    await pass(3600, 60);
+    expect.verifySteps([]);
+});
+
+test("a session that is no more, but was not ended, does not take the page away", async () => {
+    serverAnswers(NONE);
+    await openPage();
+    await pass(100);
+    expect.verifySteps(["asked", "asked", "asked"]);
+    expectNothing();
+});
+
+// -----------------------------------------------------------------------------
+// Ended
+// -----------------------------------------------------------------------------
+
+test("an ended session is told of, counted down and leads to the login page", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    expectToast("Your session has ended", MESSAGE, "about to refresh", "were not stored");
+    expect(".o_single_session_seconds").toHaveText("5");
+    await pass(2);
+    expect(".o_single_session_seconds").toHaveText("3");
+    expect.verifySteps(["asked"]);
+    await pass(3);
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+    await pass(600, 30);
+    expect.verifySteps([]);
+});
+
+test("the toast is announced at once, without its seconds, and its button can be reached", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    expect(".o_single_session_toast").toHaveAttribute("role", "alert");
+    expect(".o_single_session_seconds").toHaveAttribute("aria-hidden", "true");
+    expect(queryAllTexts(".o_single_session_toast .o_notification_buttons button")).toEqual([
+        "Sign in",
+    ]);
+    expect(".o_single_session_toast .o_notification_buttons button").toHaveProperty("tabIndex", 0);
+    expect.verifySteps(["asked"]);
+});
+
+test("the button leads to the login page at once", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    await click(".o_single_session_toast .o_notification_buttons button");
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+    await pass(600, 30);
+    expect(".o_single_session_seconds").toHaveText("5");
+    expect.verifySteps([]);
+});
+
+test("a page that came back leads to the login page again, unless somebody has logged in", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    await click(".o_single_session_toast .o_notification_buttons button");
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+    setVisible(true);
+    await settle();
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+    serverAnswers(ALIVE);
+    setVisible(true);
+    await settle();
+    expectNothing();
+    await pass(30);
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("closing the toast changes nothing", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    await click(".o_single_session_toast .o_notification_close");
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+});
+
+test("what the server says is text, not markup", async () => {
+    serverAnswers(() => ({ state: "ended", message: "<img class='evil'/>" }));
+    await openPage();
+    await pass(30);
+    expectToast("<img class='evil'/>");
+    expect(".evil").toHaveCount(0);
+    expect.verifySteps(["asked"]);
+});
+
+test("no question of a form holds up the page, but what it keeps is kept", async () => {
+    await openPage();
+    const ask = (ev) => {
+        expect.step("a form keeps a draft");
+        ev.preventDefault();
+        ev.returnValue = "Leave?";
+    };
+    window.addEventListener("beforeunload", ask);
+    after(() => window.removeEventListener("beforeunload", ask));
+    const mayLeave = () => {
+        const event = new Event("beforeunload", { cancelable: true });
+        window.dispatchEvent(event);
+        return !event.defaultPrevented;
+    };
+    expect(mayLeave()).toBe(false);
+    serverAnswers(ENDED);
+    await pass(35);
+    expect(mayLeave()).toBe(true);
+    expect.verifySteps([
+        "a form keeps a draft",
+        "asked",
+        "asked",
+        LOGIN_PAGE,
+        "a form keeps a draft",
+    ]);
+});
+
+test("somebody who logs in again in another tab keeps the page", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(33);
+    expectToast(MESSAGE);
+    serverAnswers(ALIVE);
+    await pass(2);
+    expectNothing();
+    expect.verifySteps(["asked", "asked"]);
+    await pass(30);
+    expect.verifySteps(["asked"]);
+});
+
+test("all tabs are told", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    const tab = singleSessionService.start(null, {
+        bus_service: getService("bus_service"),
+        notification: { add: (message, { title }) => expect.step(`other tab: ${title}`) },
+    });
+    after(() => tab.stop());
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await settle();
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked", "asked", "other tab: Your session has ended"]);
+});
+
+// -----------------------------------------------------------------------------
+// The websocket, the network and the tab as hints
+// -----------------------------------------------------------------------------
+
+for (const type of ["BUS:DISCONNECT", "disconnect"]) {
+    test(`a websocket that closes with 4001 (${type}) makes the page ask at once`, async () => {
+        serverAnswers(ENDED);
+        await openPage({ poll_interval: 0 });
+        hint(type, { code: 4001 });
+        await settle();
+        expectToast(MESSAGE);
+        expect.verifySteps(["asked"]);
+    });
+}
+
+test("a websocket that closes with 4001 after a new login in this browser says nothing", async () => {
+    await openPage();
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await settle();
+    expectNothing();
+    expect.verifySteps(["asked"]);
+});
+
+test("a websocket that closes for another reason is no hint", async () => {
+    await openPage();
+    hint("BUS:DISCONNECT", { code: 1006 });
+    hint("BUS:DISCONNECT");
+    await settle();
+    expect.verifySteps([]);
+});
+
+for (const type of ["BUS:CONNECT", "connect", "BUS:RECONNECT", "reconnect"]) {
+    test(`a websocket that is there (${type}) makes the page ask`, async () => {
+        await openPage();
+        hint(type);
+        await settle();
+        expect.verifySteps(["asked"]);
+    });
+}
+
+test("a browser that is online again asks", async () => {
+    await openPage();
+    browser.dispatchEvent(new Event("online"));
+    await settle();
+    expect.verifySteps(["asked"]);
+});
+
+test("a hidden tab does not ask until it is seen", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    setVisible(false);
+    await pass(600, 30);
+    expect.verifySteps([]);
+    setVisible(true);
+    await settle();
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("a hidden tab that the websocket told of the end waits until it is seen", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    setVisible(false);
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await pass(600, 30);
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked"]);
+    setVisible(true);
+    await settle();
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+});
+
+test("a hidden tab whose person has logged in again takes its toast back", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    setVisible(false);
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await pass(600, 30);
+    serverAnswers(ALIVE);
+    setVisible(true);
+    await pass(10);
+    expectNothing();
+    expect.verifySteps(["asked", "asked"]);
+});
+
+// -----------------------------------------------------------------------------
+// No answer
+// -----------------------------------------------------------------------------
+
+for (const [what, noAnswer] of Object.entries({
+    "no network": NO_NETWORK,
+    "a proxy's error": BAD_GATEWAY,
+    "a server without the addon": () => new Response("not found", { status: 404 }),
+    "another page": () => new Response("<html/>"),
+    "an answer of somebody else": () => ({ state: "OK" }),
+    "an empty answer": () => null,
+})) {
+    test(`${what} is no end, and the page asks more slowly`, async () => {
+        serverAnswers(noAnswer);
+        await openPage({ poll_interval: 10 });
+        await pass(10);
+        expect.verifySteps(["asked"]);
+        await pass(19);
+        expect.verifySteps([]);
+        await pass(1);
+        expect.verifySteps(["asked"]);
+        await pass(39);
+        expect.verifySteps([]);
+        await pass(1);
+        expect.verifySteps(["asked"]);
+        expectNothing();
+    });
+}
+
+test("however long there is no answer, the page asks every ten minutes", async () => {
+    serverAnswers(NO_NETWORK);
+    await openPage();
+    await pass(30 + 60 + 120 + 240 + 480, 30);
+    expect.verifySteps([...Array(5).fill("asked")]);
+    await pass(600, 30);
+    await pass(600, 30);
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("pages do not ask all at once when a server comes back", async () => {
+    patchWithCleanup(Math, { random: () => 1 });
+    serverAnswers(BAD_GATEWAY);
+    await openPage({ poll_interval: 10 });
+    await pass(10 + 29);
+    expect.verifySteps(["asked"]);
+    await pass(1);
+    expect.verifySteps(["asked"]);
+});
+
+test("a page that gets answers again asks at every poll interval again", async () => {
+    serverAnswers(NO_NETWORK);
+    await openPage({ poll_interval: 10 });
+    await pass(10 + 20);
+    serverAnswers(ALIVE);
+    await pass(40);
+    expect.verifySteps(["asked", "asked", "asked"]);
+    await pass(20);
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("a websocket that closes with 4001 while there is no answer makes the page ask on", async () => {
+    serverAnswers(BAD_GATEWAY);
+    await openPage({ poll_interval: 0 });
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await settle();
+    await pass(5 + 10);
+    expect.verifySteps(["asked", "asked", "asked"]);
+    serverAnswers(ENDED);
+    await pass(20);
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("hints do not make the page ask more slowly", async () => {
+    serverAnswers(NO_NETWORK);
+    await openPage({ poll_interval: 10 });
+    for (let number = 0; number < 5; number++) {
+        browser.dispatchEvent(new Event("online"));
+        await settle();
+    }
+    expect.verifySteps(Array(5).fill("asked"));
+    await pass(10);
+    expect.verifySteps(["asked"]);
+});
+
+test("a question that is never answered is given up", async () => {
+    serverAnswers(() => new Deferred());
+    await openPage();
+    await pass(30);
+    expect.verifySteps(["asked"]);
+    hint("BUS:DISCONNECT", { code: 4001 });
+    serverAnswers(ENDED);
+    await pass(31);
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("a countdown does not wait for an answer", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    serverAnswers(() => new Deferred());
+    browser.dispatchEvent(new Event("online"));
+    await pass(3);
+    expect(".o_single_session_seconds").toHaveText("2");
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("a browser that is logged in to another database by now is not of this session", async () => {
+    serverAnswers(() => new Response("Forbidden", { status: 403 }));
+    await openPage();
+    await pass(30);
+    expectNothing();
+    await refuseCall();
+    expectToast("Your session has expired");
+    await pass(5);
+    expect.verifySteps(["asked", "asked", "asked", LOGIN_PAGE]);
+});
+
+test("a server that answers slowly is asked one question at a time", async () => {
+    const slow = new Deferred();
+    serverAnswers(() => slow);
+    await openPage();
+    await pass(30);
+    hint("BUS:DISCONNECT", { code: 4001 });
+    browser.dispatchEvent(new Event("online"));
+    await pass(20);
+    expect.verifySteps(["asked"]);
+    expectNothing();
+    // what it says was true before the websocket closed: it is asked once more
+    serverAnswers(ENDED);
+    slow.resolve({ state: "alive" });
+    await settle();
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("the page is not left while the server does not answer", async () => {
+    serverAnswers(ENDED);
+    await openPage({ poll_interval: 0 });
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await settle();
+    serverAnswers(BAD_GATEWAY);
+    await pass(5);
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked", "asked"]);
+    serverAnswers(ENDED);
+    await pass(10);
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+});
+
+// -----------------------------------------------------------------------------
+// A call that is refused
+// -----------------------------------------------------------------------------
+
+test("a call refused because the session was ended leads to the toast, not to core's dialog", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await refuseCall();
+    expectToast("Your session has ended", MESSAGE);
+    expect(".o_dialog").toHaveCount(0);
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+});
+
+test("a call refused because the session has expired says only that", async () => {
+    serverAnswers(NONE);
+    await openPage();
+    await refuseCall();
+    expectToast("Your session has expired", "about to refresh", "were not stored");
+    expect(queryAllTexts(".o_single_session_toast")[0]).not.toInclude("another device");
+    expect(".o_dialog").toHaveCount(0);
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+});
+
+test("a refused call is told of as soon as the server says why", async () => {
+    serverAnswers(NO_NETWORK);
+    await openPage({ poll_interval: 0 });
+    await refuseCall();
+    await pass(5 + 10);
+    expectNothing();
+    expect.verifySteps(["asked", "asked", "asked"]);
+    serverAnswers(ENDED);
+    await pass(20);
+    expectToast("Your session has ended", MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("a download that gets the login page is a refused call", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await refuseCall(null);
+    expectToast("Your session has ended", MESSAGE);
+    expect(".o_dialog").toHaveCount(0);
+    expect.verifySteps(["asked"]);
+});
+
+test("a download that fails for another reason is left to core", async () => {
+    await openPage();
+    await refuseCall(null);
+    expect(".o_dialog").toHaveCount(1);
+    expect.verifySteps(["asked"]);
+});
+
+test("a call refused though the session is alive is left to core", async () => {
+    // auth_timeout refuses calls before it ends the session
+    await openPage();
+    await refuseCall();
+    expect(".o_dialog").toHaveCount(1);
+    expect(".o_single_session_toast").toHaveCount(0);
+    serverAnswers(NONE);
+    await pass(30);
+    expect(".o_single_session_toast").toHaveCount(0);
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("a lost connection is core's, but may be a refused call among several databases", async () => {
+    expect.errors(2);
+    const loseConnection = async () => {
+        Promise.reject(new ConnectionLostError("/web/dataset/call_kw"));
+        await settle();
+        expect.verifyErrors([/couldn't be established/]);
+    };
+    serverAnswers(NO_NETWORK);
+    await openPage();
+    await loseConnection();
+    expect(".o_notification").toHaveCount(1);
+    expect(".o_notification").toHaveText(/Connection lost/);
+    serverAnswers(ENDED);
+    await loseConnection();
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("many hints make one toast", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await refuseCall();
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await settle();
+    hint("BUS:RECONNECT");
+    await settle();
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked", "asked", "asked"]);
+});
+
+test("core's handling of other errors stays as it is", async () => {
+    await openPage();
+    await refuseCall("odoo.exceptions.ValidationError");
+    expect(".o_dialog").toHaveCount(1);
+    expect.verifySteps([]);
+});
+
+test("an identity check (auth_timeout) is not taken for an expired session", async () => {
+    await openPage();
+    await refuseCall("odoo.addons.auth_timeout.models.ir_http.CheckIdentityException");
+    expect(".o_single_session_toast").toHaveCount(0);
+    expect.verifySteps([]);
+});

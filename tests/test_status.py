@@ -1,0 +1,412 @@
+import json
+import re
+import time
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from odoo import sql_db
+from odoo.http import root
+from odoo.tests.common import TransactionCase, new_test_user, tagged
+
+from odoo.addons.op_single_session_login import _remove_parameters
+from odoo.addons.op_single_session_login.models.parameters import get_poll_interval
+
+from .common import PASSWORD, Device, SingleSessionCase
+
+STATUS = "/op_single_session_login/status"
+PARAMETER = "op_single_session_login.poll_interval"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Version/17.0 Mobile Safari/604.1"
+
+
+class StatusCase(SingleSessionCase):
+    def status(self, device):
+        """Ask the status route, and assert that the answer sets no cookie and may not be kept.
+
+        The marks that isolate what is inserted into a sentence are left out.
+        """
+        response = device.request(STATUS)
+        self.assertEqual(response.status_code, 200)
+        self.assertNotIn("Set-Cookie", response.headers)
+        self.assertEqual(response.headers["Cache-Control"], "no-store")
+        return json.loads(re.sub("[\u2068\u2069]", "", response.text))
+
+
+@tagged("post_install", "-at_install")
+class TestStatus(StatusCase):
+    def test_alive(self):
+        self.assertEqual(self.status(self.login()), {"state": "alive"})
+
+    def test_nobody(self):
+        device = Device(self)
+        self.assertEqual(self.status(device), {"state": "none"})
+        device.request("/web/login")
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_ended(self):
+        """It says when, in the person's language and time zone, and with what: never from where."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.user.write({"lang": "fr_FR", "tz": "Asia/Tokyo"})
+        first = self.login()
+        second = self.login(device=Device(self, SAFARI))
+        self.logins_of(second).login_date = "2026-11-23 22:05:06"
+        answer = self.status(first)
+        self.assertEqual(
+            answer,
+            {
+                "state": "ended",
+                "message": "Votre compte a été connecté sur un autre appareil : Safari (iPhone), 24/11/2026 07:05:06.",
+            },
+        )
+        self.assertNotIn("127.0.0.1", json.dumps(answer))
+        self.assertEqual(self.status(second), {"state": "alive"})
+
+    def test_ended_by_an_unknown_browser(self):
+        first = self.login()
+        second = self.login(device=Device(self, "curl/8"))
+        self.logins_of(second).login_date = "2026-11-23 22:05:06"
+        self.user.tz = False
+        message = "Your account was signed in on another device: 11/23/2026 10:05:06 PM."
+        self.assertEqual(self.status(first)["message"], message)
+        first.cookies["tz"] = "Asia/Tokyo"
+        self.assertIn("11/24/2026 07:05:06 AM", self.status(first)["message"])
+        first.cookies["tz"] = "../../etc/passwd"
+        self.assertIn("11/23/2026 10:05:06 PM", self.status(first)["message"])
+
+    def test_tells_of_the_login_that_ended_it(self):
+        first = self.login()
+        second = self.login(device=Device(self, SAFARI))
+        third = self.login()
+        self.assertIn("Safari", self.status(first)["message"])
+        self.assertIn("Firefox", self.status(second)["message"])
+        self.assertEqual(self.status(third), {"state": "alive"})
+
+    def test_ended_whatever_became_of_its_file(self):
+        first = self.login()
+        session = first.stored_session
+        self.login()
+        for path in ("/web/login", "/web/session/logout_of_nothing", "/web/webclient/version_info", "/web"):
+            root.session_store.save(session)
+            first.request(path)
+            self.assertEqual(self.status(first)["state"], "ended", path)
+
+    def test_ended_after_an_unmatched_path(self):
+        first = self.login()
+        session = first.stored_session
+        self.login()
+        root.session_store.save(session)
+        self.assertEqual(first.request("/no/such/page").status_code, 404)
+        self.assertEqual(self.status(first)["state"], "ended")
+
+    def test_several_sessions(self):
+        self.user.allow_multiple_sessions = True
+        devices = [self.login(), self.login()]
+        self.assertEqual([self.status(device)["state"] for device in devices], ["alive", "alive"])
+        root.session_store.delete(devices[0].stored_session)
+        self.assertEqual(self.status(devices[0]), {"state": "none"}, "it expired, no login ended it")
+
+    def test_logged_out(self):
+        device = self.login()
+        old_sid = device.sid
+        device.request("/web/session/logout")
+        self.assertEqual(self.status(device), {"state": "none"})
+        device.cookies["session_id"] = old_sid
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_password_changed(self):
+        device = self.login()
+        self.user.password = PASSWORD + "!"
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_deactivated(self):
+        device = self.login()
+        self.user.active = False
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_expired_by_a_rotation(self):
+        device = self.login()
+        session = device.stored_session
+        if "create_time" not in session:
+            return  # 17.0 and 18.0 never rotate a session softly
+        session["deletion_time"] = time.time() - 1
+        root.session_store.save(session)
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_same_browser(self):
+        """A tab may ask with the old cookie while the login of another tab is being answered."""
+        device = self.login()
+        before = Device(self)
+        before.cookies.update(device.cookies)
+        self.login(device=device)
+        self.assertEqual(self.status(before), {"state": "none"})
+        self.assertEqual(self.status(device), {"state": "alive"})
+        self.login()
+        self.assertEqual(self.status(before), {"state": "none"})
+        self.assertEqual(self.status(device)["state"], "ended")
+
+    def test_same_cookie_in_another_browser(self):
+        """A thief who has the cookie and the password can't keep the person from being told."""
+        device = self.login()
+        thief = Device(self)
+        thief.cookies.update(device.cookies)
+        self.login(device=thief)
+        self.logins_of(thief).login_date -= timedelta(minutes=2)
+        self.assertEqual(self.status(device)["state"], "ended")
+
+    def test_nobody_is_kept_from_being_told(self):
+        """A login whose cookie is half guessed took the place of no session of its browser."""
+        first = self.login()
+        thief = Device(self)
+        thief.cookies["session_id"] = first.identifier + "x" * len(first.identifier)
+        self.login(device=thief)
+        self.assertEqual(self.status(first)["state"], "ended")
+
+    def test_same_browser_other_user(self):
+        device = self.login()
+        before = Device(self)
+        before.cookies.update(device.cookies)
+        self.login(new_test_user(self.env, "bob", password=PASSWORD), device=device)
+        self.assertEqual(self.status(before), {"state": "none"})
+
+    def test_unfinished_login(self):
+        """No newer login ended it: it never began."""
+        device = self.login()
+        self.logins_of(device).write({"revoked": True, "exclusive": False})
+        self.login()
+        self.assertEqual(self.status(device), {"state": "none"})
+
+    def test_bad_cookies(self):
+        first = self.login()
+        self.login()
+        bad = (
+            "x",
+            "../../../etc/passwd",
+            first.identifier,
+            first.sid + "x",
+            first.sid[1:] + "/",
+            "x" * 4000,
+            "%00" * 28,
+            '"' + "\\000" * 84 + '"',
+            '"' + first.identifier + "\\000" * len(first.identifier) + '"',
+            "a" * len(first.sid),
+            first.identifier[::-1] * 2,
+        )
+        for cookie in bad:
+            device = Device(self)
+            device.cookies["session_id"] = cookie
+            self.assertEqual(self.status(device), {"state": "none"}, cookie)
+
+    def test_only_get(self):
+        for method in ("POST", "PUT", "DELETE"):
+            response = self.opener.request(method, self.base_url() + STATUS, timeout=12)
+            self.assertEqual(response.status_code, 405, method)
+
+    def test_any_parameter(self):
+        self.assertEqual(Device(self).request(f"{STATUS}?sid=x&db=y&debug=1").json(), {"state": "none"})
+
+
+@tagged("post_install", "-at_install")
+class TestStatusTouchesNothing(StatusCase):
+    def files(self):
+        """The session files, by name, and when each was written."""
+        files = (path for path in Path(root.session_store.path).rglob("*") if path.is_file())
+        return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
+
+    def state(self):
+        """All that a request of a logged-in person may change."""
+        models = ["op.single.session.login", "res.users.log", "bus.bus", "res.device.log"]
+        rows = [self.env[model].sudo().search([]).read() for model in models if model in self.env]
+        return self.files(), rows
+
+    def assertUntouched(self, device):
+        before = self.state()
+        for _ in range(100):
+            self.status(device)
+        self.env.invalidate_all()
+        self.assertEqual(self.state(), before)
+
+    def test_alive(self):
+        device = self.login()
+        self.assertAlive(device)
+        self.assertUntouched(device)
+
+    def test_what_core_would_write_at_the_next_request(self):
+        """A device's hourly trace, a rotation that is due, old sessions to delete."""
+        device = self.login()
+        self.assertAlive(device)
+        session = device.stored_session
+        for trace in session.get("_trace", []):
+            trace["last_activity"] -= 3700
+        session["create_time"] = time.time() - 4 * 3600
+        session["gc_previous_sessions"] = True
+        root.session_store.save(session)
+        self.assertUntouched(device)
+        before = self.state()
+        self.assertAlive(device)
+        self.env.invalidate_all()
+        self.assertNotEqual(self.state(), before, "core wrote nothing at another route either")
+
+    def test_ended(self):
+        first = self.login()
+        session = first.stored_session
+        self.login()
+        root.session_store.save(session)
+        self.assertUntouched(first)
+
+    def test_nobody(self):
+        device = Device(self)
+        before = self.files()
+        for sid in (None, root.session_store.generate_key()):
+            if sid:
+                device.cookies["session_id"] = sid
+            for _ in range(10):
+                self.status(device)
+        self.assertEqual(self.files(), before)
+
+    def count_queries(self, device, path):
+        before = sql_db.sql_counter
+        self.assertEqual(device.request(path).status_code, 200)
+        return sql_db.sql_counter - before
+
+    def test_costs_no_more_queries_than_the_cheapest_route(self):
+        for device in (Device(self), self.login()):
+            for _warm_up in range(2):
+                counts = [self.count_queries(device, path) for path in (STATUS, "/web/health")]
+            self.assertLessEqual(counts[0], counts[1])
+
+    def test_needs_no_writable_cursor(self):
+        routing = self.env["ir.http"].routing_map()
+        [rule] = [rule for rule in routing.iter_rules() if rule.rule == STATUS]
+        self.assertTrue(rule.endpoint.routing["readonly"])
+        self.assertFalse(rule.endpoint.routing["save_session"])
+
+
+@tagged("post_install", "-at_install")
+class TestLoginPage(StatusCase):
+    REASON = "Your account was signed in on another device"
+
+    def test_says_why_once(self):
+        first = self.login()
+        self.login()
+        page = first.request("/web/login").text
+        self.assertEqual(page.count(self.REASON), 1)
+        self.assertLess(page.index(self.REASON), page.index("<form"))
+        self.assertNotIn("127.0.0.1</", page)
+        self.assertNotIn(self.REASON, first.request("/web/login").text)
+        self.assertEqual(self.status(first)["state"], "ended", "other tabs are still told")
+
+    def test_what_nobody_reads_does_not_count(self):
+        first = self.login()
+        self.login()
+        unread = first.request("/web/login", headers={"Sec-Fetch-Dest": "empty"}).text
+        self.assertNotIn(self.REASON, unread)
+        self.assertIn(self.REASON, first.request("/web/login", headers={"Sec-Fetch-Dest": "document"}).text)
+
+    def test_what_was_told_is_kept_as_long_as_the_session_cookie(self):
+        first = self.login()
+        self.login()
+        cookies = {cookie.name: cookie for cookie in first.request("/web/login").cookies}
+        told = cookies["op_single_session_login_told"]
+        self.assertRegex(told.value, "^[0-9a-f]{64}$")
+        self.assertGreater(told.expires, time.time() + 6 * 24 * 3600)
+
+    def test_says_why_after_a_page_was_asked_for(self):
+        first = self.login()
+        self.login()
+        location = first.request("/web?debug=1").headers["Location"]
+        self.assertIn(self.REASON, first.request(urlsplit(location).path).text)
+
+    def test_says_it_again_after_the_next_end(self):
+        first = self.login()
+        self.login()
+        self.assertIn(self.REASON, first.request("/web/login").text)
+        self.login(device=first)
+        self.login()
+        self.assertIn(self.REASON, first.request("/web/login").text)
+
+    def test_says_nothing_to_others(self):
+        for device in (Device(self), self.login()):
+            self.assertNotIn(self.REASON, device.request("/web/login").text)
+
+    def test_says_nothing_after_a_wrong_password(self):
+        first = self.login()
+        self.login()
+        first.request("/web/login")
+        answer = first.post_form("/web/login", login=self.user.login, password="wrong")
+        self.assertIn("Wrong login/password", answer.text)
+        self.assertNotIn(self.REASON, answer.text)
+
+    def test_says_it_in_the_language_of_the_page(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        first = self.login()
+        self.login()
+        first.cookies["frontend_lang"] = "fr_FR"
+        page = first.request("/web/login", headers={"Accept-Language": "fr"}).text
+        self.assertIn("Votre compte a été connecté sur un autre appareil", page)
+
+    def test_malformed_cookies(self):
+        first = self.login()
+        self.login()
+        for told in ("", "x", "-1", "9" * 400, "é"):
+            first.cookies["op_single_session_login_told"] = told
+            self.assertEqual(first.request("/web/login").status_code, 200, told)
+            first.cookies.pop("op_single_session_login_told", None)
+
+    def test_leads_back_to_local_paths_only(self):
+        for redirect, location in (
+            ("/odoo/contacts?debug=1#here", "/odoo/contacts?debug=1#here"),
+            ("/my?a=1&b=2", "/my?a=1&b=2"),
+            ("https://evil.example/odoo", "/odoo"),
+            ("//evil.example/odoo", "/odoo"),
+            ("/\\evil.example/odoo", "/evil.example/odoo"),
+        ):
+            device = Device(self)
+            page = device.request("/web/login", headers={})
+            token = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+            data = {"login": self.user.login, "password": PASSWORD, "csrf_token": token, "redirect": redirect}
+            answer = device.request("/web/login", data=data)
+            target = urlsplit(answer.headers["Location"])
+            self.assertIn(target.netloc, ("", urlsplit(self.base_url()).netloc), redirect)
+            self.assertEqual(target._replace(scheme="", netloc="").geturl(), location)
+
+
+@tagged("post_install", "-at_install")
+class TestSessionInfo(StatusCase):
+    def test_pages_of_logged_in_users_know_what_to_ask(self):
+        expected = {"db": self.env.cr.dbname, "poll_interval": 30}
+        info = self.login().rpc("/web/session/get_session_info")["result"]
+        self.assertEqual(info["op_single_session_login"], expected)
+
+    def test_frontend_pages(self):
+        portal = new_test_user(self.env, "pia", groups="base.group_portal", password=PASSWORD)
+        if "portal.portal_layout" not in self.env["ir.ui.view"].search([]).mapped("key"):
+            self.fail("the test needs the module portal")
+        self.assertIn('"op_single_session_login": {', self.login(portal).request("/my").text)
+        self.assertNotIn('"op_single_session_login": {', Device(self).request("/web/login").text)
+
+
+@tagged("post_install", "-at_install")
+class TestParameters(TransactionCase):
+    def set_interval(self, value):
+        self.env["ir.config_parameter"].set_param(PARAMETER, value)
+        return get_poll_interval(self.env.user.with_user(new_test_user(self.env, f"u{time.time()}")).env)
+
+    def test_default(self):
+        self.assertEqual(get_poll_interval(self.env), 30)
+
+    def test_good_values(self):
+        for value, interval in (("5", 5), (" 60 ", 60), ("3600", 3600), ("0", 0)):
+            with self.assertNoLogs("odoo.addons.op_single_session_login", "WARNING"):
+                self.assertEqual(self.set_interval(value), interval, value)
+
+    def test_bad_values_fall_back_with_one_warning(self):
+        for value, interval in (("soon", 30), ("1.5", 30), ("-7", 5), ("2", 5), ("99999", 3600), ("9" * 5000, 30)):
+            with self.assertLogs("odoo.addons.op_single_session_login", "WARNING") as logs:
+                self.assertEqual(self.set_interval(value), interval, value)
+                self.assertEqual(get_poll_interval(self.env), interval, value)
+            self.assertEqual(len(logs.output), 1, value)
+
+    def test_uninstallation_removes_them(self):
+        self.env["ir.config_parameter"].set_param(PARAMETER, "60")
+        _remove_parameters(self.env)
+        self.assertFalse(self.env["ir.config_parameter"].search([("key", "=like", "op_single_session_login.%")]))
