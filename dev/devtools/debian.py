@@ -13,6 +13,8 @@ ODOO_PACKAGES = (
     "odoo-19 libjs-jquery libjs-underscore libjs-jquery-form fonts-roboto-unhinted fonts-montserrat"
     " fonts-inconsolata fonts-ocr-b"
 ).split()
+# listed in the assets of mail, which every page loads, and left out by Debian
+LEFT_OUT = "usr/lib/python3/dist-packages/odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -27,23 +29,26 @@ def unpack_odoo(cache):
         _unpack(sid, ODOO_PACKAGES, cache, unpacked)
         # the release's own: sid's newer one has other files
         _unpack(release, ["fonts-font-awesome"], cache, unpacked)
+        (unpacked / LEFT_OUT).parent.mkdir()
+        (unpacked / LEFT_OUT).touch()
     return folder
 
 
-def unpack(cache, package):
-    """Return the folder of a package of the machine's release, with those it needs that the machine has not."""
+def unpack(cache, package, *more):
+    """Return the folder of packages of the machine's release, with those they need that the machine has not."""
     folder = cache / package
     if folder.is_dir():
         return folder
     with step(f"{package} from Debian"), replace_folder(folder) as unpacked:
         apt = _apt(cache, "release")
-        _unpack(apt, _with_missing_dependencies(apt, package), cache, unpacked)
+        _unpack(apt, _with_missing_dependencies(apt, package, *more), cache, unpacked)
     return folder
 
 
 def library_path(folder):
     """Return the folders of an unpacked package that hold shared libraries, for LD_LIBRARY_PATH."""
-    return ":".join(map(str, [*folder.glob("usr/lib/*-linux-gnu*"), folder / "usr/lib"]))
+    libraries = [*folder.glob("usr/lib/**/lib*.so*"), *folder.glob("lib/**/lib*.so*")]
+    return ":".join(sorted({str(library.parent) for library in libraries}))
 
 
 def _apt(cache, suite, source=None):
@@ -73,10 +78,10 @@ def _mirror(apt):
     raise SetupError("apt has no source for Debian's own archive; give an Odoo source tree with --odoo PATH")
 
 
-def _with_missing_dependencies(apt, package):
-    """Return a package and those it depends on that the machine does not have, by name."""
-    plan = _run("apt-get", *apt, "install", "--simulate", "--no-install-recommends", package)
-    return sorted({package, *re.findall(r"^Inst (\S+)", plan, re.MULTILINE)})
+def _with_missing_dependencies(apt, *packages):
+    """Return packages and those they depend on that the machine does not have, by name."""
+    plan = _run("apt-get", *apt, "install", "--simulate", "--no-install-recommends", *packages)
+    return sorted({*packages, *re.findall(r"^Inst (\S+)", plan, re.MULTILINE)})
 
 
 def _unpack(apt, packages, cache, folder):

@@ -33,8 +33,8 @@ GUIDE = """
   demo / demo        employee
   portal / portal    customer
 
-  Try: log in as demo in two browsers (a private window will do). The first one is signed out
-  at its next click. Then, as admin: Settings > Users & Companies > Users > Marc Demo > Access
+  Try: log in as demo in two browsers (a private window will do). The first one is told, and
+  goes to the login page. Then, as admin: Settings > Users & Companies > Users > Marc Demo > Access
   Rights > Allow Multiple Sessions, and log in as demo in both once more.
 
   Log: {log}

@@ -24,6 +24,8 @@ from .environment import (
     prepare,
     psql,
 )
+from .node import find_node, make_node_modules
+from .programs import find_chromium, find_nginx
 from .progress import SetupError, step
 from .run import install
 
@@ -37,6 +39,8 @@ EXPECTED = (
     "selfie_segmentation",  # Debian's package leaves out this file of mail's
     "endpoints are deprecated in Odoo 19",  # said at each external API call
 )
+# Odoo's own way to style sheets for languages that are written from right to left.
+RTLCSS = "rtlcss@4.3.0"
 LINT = "/test_lint:TestLintOverrideSignatures,/test_lint:ManifestLinter"
 
 
@@ -44,14 +48,25 @@ def main(arguments):
     """Run everything and return 0 only when all of it passed."""
     options = parse(arguments)
     environment = prepare(options.odoo)
+    programs = find_programs(environment)
     lock = environment.cache / f"test-{environment.series}.lock"
     with exclusive(lock, busy="Waiting for another dev/test ..."), postgresql(environment):
-        passed, failed = run_all(environment, options.k)
+        passed, failed = run_all(environment, programs, options.k)
     print(f"{passed} passed, {failed} failed")
     return int(failed > 0 or not passed)
 
 
-def run_all(environment, expression):
+def find_programs(environment):
+    """Return Chromium and nginx, found or unpacked; put into the PATH what Odoo looks for there."""
+    with exclusive(environment.cache / "setup.lock", busy="Waiting for another set-up ..."):
+        chromium, nginx = find_chromium(environment.cache), find_nginx(environment.cache)
+        modules = make_node_modules(environment.cache, "node-test", environment.python.parent, [RTLCSS])
+    programs = [chromium.parent, modules / "node_modules" / ".bin", environment.python.parent]
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, programs)])
+    return chromium, nginx
+
+
+def run_all(environment, programs, expression):
     """Run the parts and return how many tests passed and failed."""
     output = environment.cache / "output" / environment.series
     shutil.rmtree(output, ignore_errors=True)
@@ -61,7 +76,7 @@ def run_all(environment, expression):
     parts = [] if expression else [odoo_tests, odoo_lint, uninstallation]
     with new_database(environment, template) as database:
         counts = [part(environment, database, output) for part in parts]
-    counts.append(scenarios(environment, template, output, expression))
+    counts.append(scenarios(environment, programs, template, output, expression))
     return [sum(numbers) for numbers in zip(*counts, strict=True)]
 
 
@@ -230,15 +245,20 @@ def leftovers(environment, database):
     return [f"left: {' '.join(row)}" for row in psql(environment, database, query)]
 
 
-def scenarios(environment, template, output, expression):
+def scenarios(environment, programs, template, output, expression):
     """Run the scenarios on servers with workers; a skipped one has failed."""
     report = output / "scenarios.xml"
+    chromium, nginx = programs
     environ = {
         **odoo_environ(environment),
         "PYTHONPATH": str(DEV),
         "DEV_ENVIRONMENT": environment.to_json(),
         "DEV_DATABASE_TEMPLATE": template,
         "DEV_OUTPUT": str(output),
+        # the one it brings along needs more libraries than a small machine has
+        "PLAYWRIGHT_NODEJS_PATH": str(find_node(environment.python)),
+        "DEV_CHROMIUM": str(chromium),
+        "DEV_NGINX": str(nginx),
     }
     command = [environment.python, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", DEV / "scenarios"]
     run_scenarios(environment, command + (["-k", expression] if expression else []), environ)

@@ -16,6 +16,9 @@ def user(login, group="base.group_user", **values):
     groups = [Command.set([env.ref(group).id])]
     return env["res.users"].with_context(no_reset_password=True).create(
         dict(values, name=login, login=login, password={password!r}, **{{field: groups}}))
+for lang in ("fr_FR", "ar_001"):
+    env["res.lang"]._activate_lang(lang)
+env["ir.module.module"].search([("name", "in", ["web", "portal"])])._update_translations(["fr_FR", "ar_001"])
 for login in {logins}:
     user(login)
 user("pia", "base.group_portal")
@@ -49,7 +52,7 @@ def make_database():
 
 @pytest.fixture(scope="session")
 def people():
-    return ["ada", "bob", *(f"user{number}" for number in range(40))]
+    return ["ada", "bob", *(f"user{number}" for number in range(80))]
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,9 @@ class Server:
     def __enter__(self):
         self.data.mkdir(parents=True)
         (self.data / "filestore").symlink_to(FILESTORE)
+        return self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
             self.command, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

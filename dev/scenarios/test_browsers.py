@@ -1,0 +1,343 @@
+"""What people see: two browsers, with and without the websocket, on backend and portal pages."""
+
+import os
+
+import pytest
+from browsers import Proxy, Tab
+from playwright.sync_api import expect, sync_playwright
+
+from servers import Device, Server, psql
+
+# What Chromium would ask of the network by itself.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+ENDED = "Your session has ended"
+REASON = "Your account was signed in on another device: \u2068Chrome (Linux)\u2069"
+
+
+@pytest.fixture(scope="module")
+def launch():
+    """Start a Chromium; its language is an option, since websockets do not have their page's."""
+    with sync_playwright() as playwright:
+
+        def start(lang="en-US"):
+            return playwright.chromium.launch(
+                executable_path=os.environ["DEV_CHROMIUM"], args=[*QUIET, f"--accept-lang={lang}"]
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def chromium(launch):
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site_without_websocket(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx-without-websocket", websocket=False) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def admin(single_database_server):
+    return Device(single_database_server).login("admin", "admin")
+
+
+@pytest.fixture
+def poll_every(admin):
+    """Set the poll interval for the pages that are opened next, in seconds."""
+
+    def write(seconds):
+        assert "error" not in admin.call(
+            "ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds)
+        )
+
+    yield write
+    write(30)
+
+
+@pytest.fixture
+def open_tab(chromium, site):
+    """Open a tab in a browser of its own."""
+    contexts = []
+
+    def open_one(url=site.url, browser=chromium):
+        contexts.append(browser.new_context())
+        return Tab(contexts[-1], url)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def another_tab(tab):
+    return Tab(tab.page.context, tab.url)
+
+
+# ----------------------------------------------------------------
+# The whole way
+# ----------------------------------------------------------------
+
+
+def test_with_the_websocket(open_tab, login, poll_every):
+    poll_every(0)
+    first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
+    place = first.path
+    second.login(login)
+    # the page of the login took longer to load: the toast is there at once
+    first.expect_toast(ENDED, REASON, "about to refresh", "were not stored", seconds=2)
+    first.screenshot("backend-toast")
+    assert first.expect_login_page(ENDED, REASON, "change your password") == place
+    first.screenshot("backend-login-page")
+    first.send_login(login)
+    assert first.path == place
+    second.expect_toast(ENDED, REASON)
+
+
+def test_without_the_websocket(open_tab, site_without_websocket, login, poll_every):
+    poll_every(5)
+    first, second = (open_tab(site_without_websocket.url) for _ in range(2))
+    place = first.login(login).path
+    second.login(login)
+    first.expect_toast(ENDED, REASON)
+    assert first.expect_login_page(REASON) == place
+    first.send_login(login)
+    assert first.path == place
+    second.expect_toast(ENDED, REASON)
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+def test_portal_page(open_tab, site, site_without_websocket, poll_every, websocket):
+    poll_every(0 if websocket else 5)
+    url = (site if websocket else site_without_websocket).url
+    first, second = open_tab(url).login("pia", path="/my"), open_tab(url)
+    first.open("/my/account?here=1").wait_until_loaded()
+    second.login("pia", path="/my")
+    first.expect_toast(ENDED, REASON)
+    first.screenshot("portal-toast")
+    assert first.expect_login_page(REASON) == "/my/account?here=1"
+    first.screenshot("portal-login-page")
+    first.send_login("pia")
+    assert first.path == "/my/account?here=1"
+    second.expect_toast(ENDED, REASON)
+
+
+@pytest.mark.parametrize(
+    ("lang", "locale", "title", "reason", "direction"),
+    [
+        ("fr_FR", "fr-FR", "Votre session est terminée", "Votre compte a été connecté sur un autre appareil", "ltr"),
+        ("ar_001", "ar-001", "انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر", "rtl"),
+    ],
+)
+@pytest.mark.parametrize("page", ["backend", "portal"])
+def test_languages(launch, open_tab, admin, login, page, lang, locale, title, reason, direction):
+    login, path = (login, "/web") if page == "backend" else ("pia", "/my")
+    [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
+    assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
+    with launch(locale) as browser:
+        first = open_tab(browser=browser).login(login, path=path)
+        open_tab().login(login, path=path)
+        first.expect_toast(title, reason)
+        assert first.toast.evaluate("element => getComputedStyle(element).direction") == direction
+        first.screenshot(f"{page}-toast-{lang}")
+        first.expect_login_page(title, reason)
+        first.screenshot(f"{page}-login-page-{lang}")
+
+
+def test_several_databases(shared_server, folder, open_tab, login):
+    """Without a database in its cookie the browser must say which one it is about."""
+    with Proxy(shared_server, folder / "nginx-several-databases") as proxy:
+        first, second = open_tab(proxy.url), open_tab(proxy.url)
+        database = shared_server.databases[1]
+        place = first.login(login, path="/web?debug=1", database=database).path
+        second.login(login, database=database)
+        first.expect_toast(ENDED, REASON)
+        assert first.expect_login_page(REASON) == place
+        first.send_login(login)
+        assert first.path == place
+        assert first.page.evaluate("odoo.__WOWL_DEBUG__.root.env.services.single_session.db") == database
+        second.expect_toast(ENDED, REASON)
+
+
+def test_click_among_several_databases(shared_server, folder, open_tab, login):
+    """The server does not know whose call it refuses, and answers as if there were no such page."""
+    with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
+        database = shared_server.databases[1]
+        first = open_tab(proxy.url).login(login, database=database)
+        open_tab(proxy.url).login(login, database=database)
+        click_preferences(first)
+        first.expect_toast(ENDED, REASON, seconds=10)
+        first.expect_login_page(REASON)
+
+
+def click_preferences(tab):
+    """Click something that calls the server."""
+    tab.page.locator(".o_user_menu button").first.click()
+    tab.page.locator(".o-dropdown--menu [data-menu=preferences], .o-dropdown--menu [data-menu=settings]").click()
+
+
+# ----------------------------------------------------------------
+# Tabs
+# ----------------------------------------------------------------
+
+
+def test_all_tabs(open_tab, login):
+    first = open_tab().login(login)
+    other = another_tab(first).open("/web").wait_until_loaded()
+    open_tab().login(login)
+    for tab in (first, other):
+        tab.expect_toast(ENDED, REASON)
+    for tab in (first, other):
+        tab.expect_login_page()
+
+
+def test_tabs_of_the_winner(open_tab, login):
+    open_tab().login(login)
+    winner = open_tab().login(login)
+    winner.expect_nothing()
+    another_tab(winner).open("/web").wait_until_loaded().expect_nothing()
+
+
+def test_login_again_in_the_same_browser(open_tab, login):
+    """The other tabs go on with the new session."""
+    first = open_tab().login(login)
+    another_tab(first).open("/web/login").send_login(login)
+    first.expect_nothing()
+    first.page.reload()
+    first.wait_until_loaded().expect_nothing()
+
+
+def test_login_of_somebody_else_in_the_same_browser(open_tab, login, people):
+    first = open_tab().login(login)
+    another_tab(first).open("/web/login").send_login(people.pop())
+    first.expect_nothing()
+
+
+def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
+    first = open_tab().login(login)
+    open_tab().login(login)
+    first.expect_toast(ENDED)
+    place = first.path
+    another_tab(first).open("/web/login").send_login(login)
+    expect(first.toast).to_have_count(0, timeout=20_000)
+    assert first.path == place
+
+
+# ----------------------------------------------------------------
+# The button, forms, calls
+# ----------------------------------------------------------------
+
+
+def test_button_by_keyboard(open_tab, login):
+    first = open_tab().login(login)
+    open_tab().login(login)
+    first.expect_toast(ENDED)
+    snapshot = first.toast.aria_snapshot()
+    assert "- alert" in snapshot, snapshot
+    assert 'button "Sign in"' in snapshot, snapshot
+    button = first.toast.get_by_role("button", name="Sign in")
+    button.focus()
+    expect(button).to_be_focused()
+    first.page.keyboard.press("Enter")
+    assert first.page.wait_for_url("**/web/login?**", timeout=3000) is None
+
+
+def open_user_form(tab):
+    """Open the form of a new user, which can't be saved as long as it is empty."""
+    tab.open("/web?debug=1").wait_until_loaded()
+    tab.page.evaluate(
+        """() => odoo.__WOWL_DEBUG__.root.env.services.action.doAction(
+            {type: "ir.actions.act_window", res_model: "res.users", views: [[false, "form"]], target: "current"})"""
+    )
+    tab.page.locator(".o_field_widget[name=login] input").fill("somebody")
+
+
+def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
+    """The form, or another addon, would ask in a native dialog whether to leave; people have clicked, so it may."""
+    first = open_tab().login("eve")
+    open_user_form(first)
+    first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
+    open_tab().login("eve")
+    first.expect_toast(ENDED, "were not stored")
+    first.screenshot("form-toast")
+    first.expect_login_page(REASON)
+
+
+def test_click_before_the_toast(open_tab, site_without_websocket, login, poll_every):
+    poll_every(0)
+    first = open_tab(site_without_websocket.url).login(login)
+    open_tab(site_without_websocket.url).login(login)
+    click_preferences(first)
+    first.expect_toast(ENDED, REASON)
+    expect(first.page.locator(".o_dialog")).to_have_count(0)
+    first.screenshot("call-toast")
+    first.expect_login_page(REASON)
+
+
+def test_save_before_the_toast(open_tab, site_without_websocket, poll_every):
+    """A form keeps what was typed, and no dialog covers the toast."""
+    poll_every(0)
+    first = open_tab(site_without_websocket.url).login("eve")
+    open_user_form(first)
+    first.page.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill("Somebody")
+    open_tab(site_without_websocket.url).login("eve")
+    first.page.locator(".o_form_button_save").click()
+    first.expect_toast(ENDED, REASON)
+    expect(first.page.locator(".o_dialog")).to_have_count(0)
+    first.expect_login_page(REASON)
+
+
+def test_expired_session(open_tab, site_without_websocket, login, poll_every):
+    """Logged out in another tab: the page stays until somebody uses it, then says that it has expired."""
+    poll_every(5)
+    first = open_tab(site_without_websocket.url).login(login)
+    place = first.path
+    another_tab(first).open("/web/session/logout")
+    first.page.wait_for_timeout(6000)
+    expect(first.toast).to_have_count(0)
+    click_preferences(first)
+    first.expect_toast("Your session has expired", "about to refresh")
+    assert "another device" not in first.toast.inner_text()
+    first.screenshot("expired-toast")
+    assert first.expect_login_page() == place
+    first.send_login(login)
+
+
+# ----------------------------------------------------------------
+# No answer
+# ----------------------------------------------------------------
+
+
+def test_server_that_restarts(databases, folder, open_tab, login):
+    """Neither the proxy's error page nor a missing network is an end; afterwards all goes on."""
+    psql(databases[1], "DELETE FROM ir_config_parameter WHERE key = 'op_single_session_login.poll_interval'")
+    psql(
+        databases[1],
+        "INSERT INTO ir_config_parameter (key, value) VALUES ('op_single_session_login.poll_interval', '5')",
+    )
+    server = Server(databases[1:], folder / "restarting")
+    with server, Proxy(server, folder / "nginx-restarting") as proxy:
+        first = open_tab(proxy.url).login(login)
+        place = first.path
+        server.stop()
+        with first.page.expect_response("**/op_single_session_login/status", timeout=20_000) as answer:
+            pass
+        assert answer.value.status == 502
+        first.page.context.set_offline(True)
+        first.page.wait_for_timeout(6000)
+        expect(first.toast).to_have_count(0)
+        assert first.path == place
+        server.start()
+        first.page.context.set_offline(False)
+        first.page.wait_for_timeout(1000)
+        expect(first.toast).to_have_count(0)
+        open_tab(proxy.url).login(login)
+        first.expect_toast(ENDED, REASON, seconds=60)
+        assert first.expect_login_page(REASON) == place
