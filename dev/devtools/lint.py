@@ -9,16 +9,19 @@ import tempfile
 from pathlib import Path
 
 from .environment import ADDON, DEV, REPOSITORY, cache_folder, make_venv, released_files
+from .node import make_node_modules
 
 
 def main(_arguments):
     """Run all checks and return 0 only when all of them found nothing."""
     python = make_venv(cache_folder(), "venv-lint", (DEV / "requirements-lint.txt").read_text())
+    packages = (DEV / "requirements-lint-js.txt").read_text().split()
+    modules = make_node_modules(cache_folder(), "node-lint", python.parent, packages)
     with staged_copy() as addon:
-        return int(sum(not check(*command) for command in commands(python.parent, addon)) > 0)
+        return int(sum(not check(*command) for command in commands(python.parent, modules, addon)) > 0)
 
 
-def commands(tools, addon):
+def commands(tools, modules, addon):
     """Yield each check: its title, its command, the folder to run it in."""
     ruff = ["--no-cache", "--config", DEV / "ruff.toml", "."]
     yield "ruff check", [tools / "ruff", "check", *ruff], REPOSITORY
@@ -27,8 +30,15 @@ def commands(tools, addon):
     yield "OCA module checks", [tools / "oca-checks-odoo-module", addon], addon.parent
     if translations := [*addon.glob("i18n/*.po*")]:
         yield "OCA PO checks", [tools / "oca-checks-po", *translations], addon.parent
+    scripts = [*addon.glob("static/src/**/*.js"), *addon.glob("static/tests/**/*.js")]
+    # beside the packages that they import
+    settings = shutil.copy(DEV / "eslint.config.mjs", modules)
+    eslint = [tools / "node", modules / "node_modules/eslint/bin/eslint.js", "--config", settings]
+    yield "eslint", [*eslint, *scripts], addon
+    prettier = [tools / "node", modules / "node_modules/prettier/bin/prettier.cjs", "--check"]
+    yield "prettier", [*prettier, "--config", DEV / "prettierrc.json", *scripts], addon
     yield "README.rst", [tools / "rst-lint", "--level", "info", addon / "README.rst"], addon.parent
-    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint"):
+    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint", DEV / "bench"):
         yield f"sh -n {script.name}", ["sh", "-n", script], REPOSITORY
     yield "bash -n .ci/run", ["bash", "-n", REPOSITORY / ".ci" / "run"], REPOSITORY
 
