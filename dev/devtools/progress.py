@@ -1,6 +1,7 @@
 """Steps that take long, and folders that are whole or not there."""
 
 import contextlib
+import hashlib
 import shutil
 import sys
 import time
@@ -17,6 +18,11 @@ def step(what):
     print(f"{what} ...", file=sys.stderr, flush=True)
     yield
     print(f"{what}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def named_after(folder, *content):
+    """Return a folder whose name tells what goes into it, so that one with other content is not taken for it."""
+    return folder.with_name(f"{folder.name}-{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """dev/run: serve Odoo with the addon and people to log in as."""
 
-import argparse
 import contextlib
 import hashlib
 import socket
@@ -9,11 +8,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 from .environment import (
     ADDON,
     REPOSITORY,
+    argument_parser,
     exclusive,
     free_port,
     odoo_command,
@@ -56,8 +55,7 @@ def main(arguments):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser("dev/run", description="Serve Odoo with the addon on 127.0.0.1.")
-    parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
+    parser = argument_parser("dev/run", "Serve Odoo with the addon on 127.0.0.1.")
     parser.add_argument("--port", type=int, metavar="N", help="the port to serve on (default: 8069, or a free one)")
     return parser.parse_args(arguments)
 

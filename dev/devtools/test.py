@@ -1,6 +1,5 @@
 """dev/test: the addon's whole suite on a new database, through Odoo's own runner and on real servers."""
 
-import argparse
 import ast
 import contextlib
 import os
@@ -10,12 +9,12 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 from .environment import (
     ADDON,
     DEV,
     REPOSITORY,
+    argument_parser,
     exclusive,
     free_port,
     odoo_command,
@@ -23,6 +22,7 @@ from .environment import (
     postgresql,
     prepare,
     psql,
+    script_environ,
 )
 from .node import find_node, make_node_modules
 from .programs import find_chromium, find_nginx
@@ -36,7 +36,6 @@ MODULES = (
 
 # Warnings and errors that Odoo logs of itself, and why.
 EXPECTED = (
-    "selfie_segmentation",  # Debian's package leaves out this file of mail's
     "endpoints are deprecated in Odoo 19",  # said at each external API call
 )
 # Odoo's own way to style sheets for languages that are written from right to left.
@@ -81,8 +80,7 @@ def run_all(environment, programs, expression):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser("dev/test", description="Run the addon's whole suite.")
-    parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
+    parser = argument_parser("dev/test", "Run the addon's whole suite.")
     parser.add_argument("-k", metavar="EXPRESSION", help="only the server scenarios that match, as in pytest")
     return parser.parse_args(arguments)
 
@@ -203,7 +201,7 @@ def unexpected_lines(log):
     blocks = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )", log, flags=re.MULTILINE)
     bad = [block for block in blocks if re.match(r"\S+ \S+ \d+ (WARNING|ERROR|CRITICAL) ", block)]
     bad += re.findall(rf"^{ADDON} ERROR .*$", log, re.MULTILINE)
-    return [block.strip() for block in bad if not any(reason in block for reason in EXPECTED)]
+    return [block.strip() for block in bad if not any(reason in block.partition("\n")[0] for reason in EXPECTED)]
 
 
 # ----------------------------------------------------------------
@@ -249,17 +247,15 @@ def scenarios(environment, programs, template, output, expression):
     """Run the scenarios on servers with workers; a skipped one has failed."""
     report = output / "scenarios.xml"
     chromium, nginx = programs
-    environ = {
-        **odoo_environ(environment),
-        "PYTHONPATH": str(DEV),
-        "DEV_ENVIRONMENT": environment.to_json(),
-        "DEV_DATABASE_TEMPLATE": template,
-        "DEV_OUTPUT": str(output),
+    environ = script_environ(
+        environment,
+        DEV_DATABASE_TEMPLATE=template,
+        DEV_OUTPUT=str(output),
         # the one it brings along needs more libraries than a small machine has
-        "PLAYWRIGHT_NODEJS_PATH": str(find_node(environment.python)),
-        "DEV_CHROMIUM": str(chromium),
-        "DEV_NGINX": str(nginx),
-    }
+        PLAYWRIGHT_NODEJS_PATH=str(find_node(environment.python)),
+        DEV_CHROMIUM=str(chromium),
+        DEV_NGINX=str(nginx),
+    )
     command = [environment.python, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", DEV / "scenarios"]
     run_scenarios(environment, command + (["-k", expression] if expression else []), environ)
     if not report.is_file():

@@ -294,6 +294,24 @@ def test_save_before_the_toast(open_tab, site_without_websocket, poll_every):
     first.expect_login_page(REASON)
 
 
+def test_expired_session(open_tab, site_without_websocket, login, poll_every):
+    """Logged out in another tab: the page stays until somebody uses it, then says that it has expired."""
+    poll_every(5)
+    first = open_tab(site_without_websocket.url).login(login)
+    place = first.path
+    another_tab(first).open("/web/session/logout")
+    first.page.wait_for_timeout(6000)
+    expect(first.toast).to_have_count(0)
+    # a tab behind another one draws nothing
+    first.page.bring_to_front()
+    click_preferences(first)
+    first.expect_toast("Your session has expired", "about to refresh")
+    assert "another device" not in first.toast.inner_text()
+    first.screenshot("expired-toast")
+    assert first.expect_login_page() == place
+    first.send_login(login)
+
+
 # ----------------------------------------------------------------
 # No answer
 # ----------------------------------------------------------------
