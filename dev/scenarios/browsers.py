@@ -111,6 +111,12 @@ class Tab:
         )
         # the page the web client arrives at
         self.page.wait_for_selector(".o_action_manager > .o_action, .o_action_manager > div, #wrapwrap")
+        # Odoo's service worker fetches /odoo once more when it is installed, and that answer sets the cookie
+        # anew: were it to come after a logout, the person would be logged in again, as in any Odoo.
+        self.page.evaluate(
+            """() => odoo.__WOWL_DEBUG__ && Promise.race(
+                [navigator.serviceWorker?.ready.then(() => 0), new Promise((resolve) => setTimeout(resolve, 5000))])"""
+        )
         return self
 
     @property

@@ -299,14 +299,15 @@ def test_expired_session(open_tab, site_without_websocket, login, poll_every):
     poll_every(5)
     first = open_tab(site_without_websocket.url).login(login)
     place = first.path
-    another_tab(first).open("/web/session/logout")
+    other = another_tab(first).open("/web/session/logout")
+    assert other.path.startswith("/web/login")
     first.page.wait_for_timeout(6000)
     expect(first.toast).to_have_count(0)
-    # a tab behind another one draws nothing
-    first.page.bring_to_front()
+    first.page.bring_to_front()  # a tab behind another one draws nothing
     click_preferences(first)
     first.expect_toast("Your session has expired", "about to refresh")
     assert "another device" not in first.toast.inner_text()
+    expect(first.toast).to_be_in_viewport()
     first.screenshot("expired-toast")
     assert first.expect_login_page() == place
     first.send_login(login)
