@@ -90,18 +90,19 @@ class Tab:
         self.page.goto(self.url + path)
         return self
 
-    def login(self, login, password=PASSWORD, path="/web", database=None):
-        """Log in and wait for the page that was asked for."""
+    def login(self, login, path="/web", database=None, wait=True):
+        """Log in, and unless told otherwise wait for the page that was asked for."""
         query = f"&db={database}" if database else ""
         self.open(f"/web/login?redirect={path}{query}")
-        return self.send_login(login, password)
+        return self.send_login(login, wait=wait)
 
-    def send_login(self, login, password=PASSWORD):
+    def send_login(self, login, wait=True):
         """Fill in the login page that is shown."""
         self.page.fill("#login", login)
-        self.page.fill("#password", password)
+        self.page.fill("#password", PASSWORD)
         self.page.locator(".oe_login_form button.btn-primary").click()
-        return self.wait_until_loaded()
+        self.page.wait_for_url(lambda url: "/web/login" not in url, wait_until="commit")
+        return self.wait_until_loaded() if wait else self
 
     def wait_until_loaded(self):
         """Wait until the service runs, for everything it does is what these scenarios are about."""
@@ -111,11 +112,15 @@ class Tab:
         )
         # the page the web client arrives at
         self.page.wait_for_selector(".o_action_manager > .o_action, .o_action_manager > div, #wrapwrap")
-        # Odoo's service worker fetches /odoo once more when it is installed, and that answer sets the cookie
-        # anew: were it to come after a logout, the person would be logged in again, as in any Odoo.
-        self.page.evaluate(
-            """() => odoo.__WOWL_DEBUG__ && Promise.race(
-                [navigator.serviceWorker?.ready.then(() => 0), new Promise((resolve) => setTimeout(resolve, 5000))])"""
+        return self
+
+    def wait_for_service_worker(self):
+        """Wait until Odoo's service worker is installed.
+
+        It fetches /odoo then, and that answer sets the cookie anew: after a logout it would log the person in again.
+        """
+        self.page.wait_for_function(
+            "async () => (await navigator.serviceWorker.getRegistrations()).some(({ active }) => active)"
         )
         return self
 

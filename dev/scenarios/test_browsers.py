@@ -90,27 +90,28 @@ def test_with_the_websocket(open_tab, login, poll_every):
     poll_every(0)
     first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
     place = first.path
-    second.login(login)
-    # the page of the login took longer to load: the toast is there at once
+    second.login(login, wait=False)
     first.expect_toast(ENDED, REASON, "about to refresh", "were not stored", seconds=2)
     first.screenshot("backend-toast")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
-    first.send_login(login)
-    assert first.path == place
+    second.wait_until_loaded()
+    first.send_login(login, wait=False)
     second.expect_toast(ENDED, REASON)
+    assert first.wait_until_loaded().path == place
 
 
 def test_without_the_websocket(open_tab, site_without_websocket, login, poll_every):
     poll_every(5)
     first, second = (open_tab(site_without_websocket.url) for _ in range(2))
     place = first.login(login).path
-    second.login(login)
+    second.login(login, wait=False)
     first.expect_toast(ENDED, REASON)
     assert first.expect_login_page(REASON) == place
-    first.send_login(login)
-    assert first.path == place
+    second.wait_until_loaded()
+    first.send_login(login, wait=False)
     second.expect_toast(ENDED, REASON)
+    assert first.wait_until_loaded().path == place
 
 
 @pytest.mark.parametrize("websocket", [True, False])
@@ -119,14 +120,15 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
     url = (site if websocket else site_without_websocket).url
     first, second = open_tab(url).login("pia", path="/my"), open_tab(url)
     first.open("/my/account?here=1").wait_until_loaded()
-    second.login("pia", path="/my")
+    second.login("pia", path="/my", wait=False)
     first.expect_toast(ENDED, REASON)
     first.screenshot("portal-toast")
     assert first.expect_login_page(REASON) == "/my/account?here=1"
     first.screenshot("portal-login-page")
-    first.send_login("pia")
-    assert first.path == "/my/account?here=1"
+    second.wait_until_loaded()
+    first.send_login("pia", wait=False)
     second.expect_toast(ENDED, REASON)
+    assert first.wait_until_loaded().path == "/my/account?here=1"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_languages(launch, open_tab, admin, login, page, lang, locale, title, re
     assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
     with launch(locale) as browser:
         first = open_tab(browser=browser).login(login, path=path)
-        open_tab().login(login, path=path)
+        open_tab().login(login, path=path, wait=False)
         first.expect_toast(title, reason)
         assert first.toast.evaluate("element => getComputedStyle(element).direction") == direction
         first.screenshot(f"{page}-toast-{lang}")
@@ -157,13 +159,14 @@ def test_several_databases(shared_server, folder, open_tab, login):
         first, second = open_tab(proxy.url), open_tab(proxy.url)
         database = shared_server.databases[1]
         place = first.login(login, path="/web?debug=1", database=database).path
-        second.login(login, database=database)
+        second.login(login, database=database, wait=False)
         first.expect_toast(ENDED, REASON)
         assert first.expect_login_page(REASON) == place
-        first.send_login(login)
-        assert first.path == place
-        assert first.page.evaluate("odoo.__WOWL_DEBUG__.root.env.services.single_session.db") == database
+        second.wait_until_loaded()
+        first.send_login(login, wait=False)
         second.expect_toast(ENDED, REASON)
+        assert first.wait_until_loaded().path == place
+        assert first.page.evaluate("odoo.__WOWL_DEBUG__.root.env.services.single_session.db") == database
 
 
 def test_click_among_several_databases(shared_server, folder, open_tab, login):
@@ -171,7 +174,7 @@ def test_click_among_several_databases(shared_server, folder, open_tab, login):
     with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
         database = shared_server.databases[1]
         first = open_tab(proxy.url).login(login, database=database)
-        open_tab(proxy.url).login(login, database=database)
+        open_tab(proxy.url).login(login, database=database, wait=False)
         click_preferences(first)
         first.expect_toast(ENDED, REASON, seconds=10)
         first.expect_login_page(REASON)
@@ -191,7 +194,7 @@ def click_preferences(tab):
 def test_all_tabs(open_tab, login):
     first = open_tab().login(login)
     other = another_tab(first).open("/web").wait_until_loaded()
-    open_tab().login(login)
+    open_tab().login(login, wait=False)
     for tab in (first, other):
         tab.expect_toast(ENDED, REASON)
     for tab in (first, other):
@@ -222,7 +225,7 @@ def test_login_of_somebody_else_in_the_same_browser(open_tab, login, people):
 
 def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
     first = open_tab().login(login)
-    open_tab().login(login)
+    open_tab().login(login, wait=False)
     first.expect_toast(ENDED)
     place = first.path
     another_tab(first).open("/web/login").send_login(login)
@@ -237,7 +240,7 @@ def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
 
 def test_button_by_keyboard(open_tab, login):
     first = open_tab().login(login)
-    open_tab().login(login)
+    open_tab().login(login, wait=False)
     first.expect_toast(ENDED)
     snapshot = first.toast.aria_snapshot()
     assert "- alert" in snapshot, snapshot
@@ -264,7 +267,7 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
     first = open_tab().login("eve")
     open_user_form(first)
     first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
-    open_tab().login("eve")
+    open_tab().login("eve", wait=False)
     first.expect_toast(ENDED, "were not stored")
     first.screenshot("form-toast")
     first.expect_login_page(REASON)
@@ -273,7 +276,7 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
 def test_click_before_the_toast(open_tab, site_without_websocket, login, poll_every):
     poll_every(0)
     first = open_tab(site_without_websocket.url).login(login)
-    open_tab(site_without_websocket.url).login(login)
+    open_tab(site_without_websocket.url).login(login, wait=False)
     click_preferences(first)
     first.expect_toast(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
@@ -287,7 +290,7 @@ def test_save_before_the_toast(open_tab, site_without_websocket, poll_every):
     first = open_tab(site_without_websocket.url).login("eve")
     open_user_form(first)
     first.page.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill("Somebody")
-    open_tab(site_without_websocket.url).login("eve")
+    open_tab(site_without_websocket.url).login("eve", wait=False)
     first.page.locator(".o_form_button_save").click()
     first.expect_toast(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
@@ -297,7 +300,7 @@ def test_save_before_the_toast(open_tab, site_without_websocket, poll_every):
 def test_expired_session(open_tab, site_without_websocket, login, poll_every):
     """Logged out in another tab: the page stays until somebody uses it, then says that it has expired."""
     poll_every(5)
-    first = open_tab(site_without_websocket.url).login(login)
+    first = open_tab(site_without_websocket.url).login(login).wait_for_service_worker()
     place = first.path
     other = another_tab(first).open("/web/session/logout")
     assert other.path.startswith("/web/login")
@@ -341,6 +344,6 @@ def test_server_that_restarts(databases, folder, open_tab, login):
         first.page.context.set_offline(False)
         first.page.wait_for_timeout(1000)
         expect(first.toast).to_have_count(0)
-        open_tab(proxy.url).login(login)
+        open_tab(proxy.url).login(login, wait=False)
         first.expect_toast(ENDED, REASON, seconds=60)
         assert first.expect_login_page(REASON) == place
