@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from .environment import ADDON, DEV, argument_parser, exclusive, postgresql, prepare, script_environ
+from .environment import ADDON, DEV, argument_parser, exclusive, make_test_venv, postgresql, prepare, script_environ
 from .run import install
 from .test import make_template, new_database
 
@@ -29,4 +29,5 @@ def main(arguments):
 
 def run(environment, script, database, output):
     environ = script_environ(environment, DEV_DATABASE=database)
-    subprocess.run([environment.python, script, output / script.stem], env=environ, check=True)
+    python = make_test_venv(environment.cache)
+    subprocess.run([python, script, output / script.stem], env=environ, check=True)

@@ -19,6 +19,7 @@ from .progress import SetupError, named_after, replace_folder, step
 DEV = Path(__file__).resolve().parent.parent
 REPOSITORY = DEV.parent
 ADDON = "op_single_session_login"
+SERIES = ("17.0", "18.0", "19.0")
 MIN_POSTGRESQL = 13
 # PostgreSQL refuses to run as root, and root's cache is closed to others: "nobody" runs it, with
 # just the capability to enter that folder, which access(2) heeds only with no_setuid_fixup.
@@ -141,8 +142,8 @@ def _find_odoo(tree):
 def _read_series(odoo_path):
     release = (odoo_path / "odoo" / "release.py").read_text()
     series = ".".join(re.search(r"^version_info = \((\d+), (\d+)", release, re.MULTILINE).groups())
-    if series not in ("17.0", "18.0", "19.0"):
-        raise SetupError(f"{odoo_path} is Odoo {series}; the addon is for 17.0, 18.0 and 19.0")
+    if series not in SERIES:
+        raise SetupError(f"{odoo_path} is Odoo {series}; the addon is for {', '.join(SERIES)}")
     return series
 
 
@@ -201,7 +202,12 @@ def _requirements(series, odoo):
 
 
 def _make_venv(cache, series, requirements):
-    return make_venv(cache, f"venv-{series}", f"{requirements}\n{(DEV / 'requirements-test.txt').read_text()}")
+    return make_venv(cache, f"venv-{series}", f"{requirements}\n{(DEV / 'requirements-odoo.txt').read_text()}")
+
+
+def make_test_venv(cache):
+    """Return the Python that runs the scenarios: their packages do not get along with those of older Odoos."""
+    return make_venv(cache, "venv-test", (DEV / "requirements-test.txt").read_text())
 
 
 def make_venv(cache, name, requirements):

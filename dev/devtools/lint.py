@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .environment import ADDON, DEV, REPOSITORY, cache_folder, make_venv, released_files
+from .environment import ADDON, DEV, REPOSITORY, SERIES, cache_folder, make_venv, released_files
 from .node import make_node_modules
 
 
@@ -26,7 +26,9 @@ def commands(tools, modules, addon):
     ruff = ["--no-cache", "--config", DEV / "ruff.toml", "."]
     yield "ruff check", [tools / "ruff", "check", *ruff], REPOSITORY
     yield "ruff format", [tools / "ruff", "format", "--check", *ruff], REPOSITORY
-    yield "pylint-odoo", [tools / "pylint", f"--rcfile={DEV / 'pylintrc'}", addon], addon.parent
+    pylint = [tools / "pylint", f"--rcfile={DEV / 'pylintrc'}"]
+    for series in SERIES:  # each has messages that the others do not
+        yield f"pylint-odoo {series}", [*pylint, f"--valid-odoo-versions={series}", addon], addon.parent
     yield "OCA module checks", [tools / "oca-checks-odoo-module", addon], addon.parent
     if translations := [*addon.glob("i18n/*.po*")]:
         yield "OCA PO checks", [tools / "oca-checks-po", *translations], addon.parent
