@@ -14,10 +14,16 @@ class Home(home.Home):
     def web_login(self, *args, **kwargs):
         """Say on the login page why the person is there."""
         response = super().web_login(*args, **kwargs)
-        # A download that is refused is sent here too, where nobody reads it.
-        if response.is_qweb and request.httprequest.headers.get("Sec-Fetch-Dest", "document") == "document":
+        if response.is_qweb and self._is_read():
             self._tell_of_newer_login(response)
         return response
+
+    def _is_read(self):
+        """Tell whether a person reads the page: a refused download or frame is sent to the login page too."""
+        headers = request.httprequest.headers
+        mode, destination = headers.get("Sec-Fetch-Mode", "navigate"), headers.get("Sec-Fetch-Dest", "document")
+        # "empty": the page that a person opens, through the service worker of 17.0
+        return mode == "navigate" and destination in ("document", "empty")
 
     def _tell_of_newer_login(self, response):
         cookies = request.httprequest.cookies

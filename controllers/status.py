@@ -19,5 +19,10 @@ class SingleSessionStatus(http.Controller):
         :return: JSON with a ``state``: ``alive``, ``ended`` by a newer login, with a ``message`` for
             the person, or ``none``
         """
-        status = request.env["op.single.session.login"]._get_status(request.session)
+        # 19.0 itself forbids what is meant for another database; 17.0 and 18.0 do not heed the header
+        database = request.httprequest.headers.get("X-Odoo-Database", request.env.cr.dbname)
+        if database != request.env.cr.dbname:
+            status = {"state": "none"}
+        else:
+            status = request.env["op.single.session.login"]._get_status(request.session)
         return request.make_json_response(status, headers={"Cache-Control": "no-store"})

@@ -119,21 +119,25 @@ class LoginSession(models.Model):
         :param user: the ``res.users`` record that logs in
         :param str sid: the whole id of the session that the login opens
         """
-        if not self._is_aborted_with_response():
+        if self._is_to_be_committed():
             self._insert_login(user, sid)
             return
+        self.env.cr.rollback()  # its locks would keep the other transaction waiting
         with self.env.registry.cursor() as cr:
             self._insert_login(user.with_env(user.env(cr=cr)), sid)
 
     @api.model
-    def _is_aborted_with_response(self):
-        """Tell whether the request ended with ``werkzeug.exceptions.abort(response)``.
+    def _is_to_be_committed(self):
+        """Tell whether what the current request writes is kept when it saves its session.
 
-        ``Request._serve_db`` (19.0) takes that for a good answer and saves the session, but
-        leaves the transaction uncommitted.
+        Not after ``werkzeug.exceptions.abort(response)``: ``Request._serve_db`` (19.0) takes that for
+        a good answer and saves the session, but leaves the transaction uncommitted. Nor in a transaction
+        that may only read, in which 18.0, where it has a replica, opens the session of a JSON login.
         """
+        if getattr(self.env.cr, "readonly", False):  # 17.0 has no such cursors
+            return False
         exception = sys.exc_info()[1]
-        return isinstance(exception, HTTPException) and exception.code is None
+        return not (isinstance(exception, HTTPException) and exception.code is None)
 
     @api.model
     def _insert_login(self, user, sid):
@@ -199,7 +203,8 @@ class LoginSession(models.Model):
         if not identifiers:
             return
         existing = session_store.find_existing(identifiers)
-        session_store.delete(identifiers)
+        # not those of before an upgrade from 17.0: they are shorter, for which 19.0 would delete none at all
+        session_store.delete(existing)
         self._revoke_devices(identifiers)
         if set(identifiers) != {login.replaced_identifier}:  # the own browser need not be told
             # Core checks the session of a websocket that a message is for, and closes it with 4001.

@@ -94,9 +94,9 @@ class TestOverMeansOver(SingleSessionCase):
         second = self.login()
         for url in ("/web/login", "/no/such/page"):
             root.session_store.save(restored)
-            uid = f'"uid": {self.user.id},'
-            self.assertNotIn(uid, first.request(url).text, f"{url} went on with the ended session")
-            self.assertIn(uid, second.request(url).text)
+            uid = f'"(uid|user_id)": {self.user.id},'  # the latter on 17.0
+            self.assertNotRegex(first.request(url).text, uid, f"{url} went on with the ended session")
+            self.assertRegex(second.request(url).text, uid)
 
     def test_late_answers_leave_the_cookie_alone(self):
         """A request in flight may be answered after a login in the same browser."""
@@ -116,7 +116,7 @@ class TestOverMeansOver(SingleSessionCase):
         first = self.login()
         session = first.stored_session
         if "create_time" not in session:
-            return  # 17.0 and 18.0 never rotate a session softly
+            self.skipTest("not in this Odoo: soft rotation of sessions")
         session["create_time"] = time.time() - 4 * 3600
         root.session_store.save(session)
         old_sid = first.sid

@@ -35,7 +35,7 @@ class LoginPathCase(SingleSessionCase):
     def setUp(self):
         super().setUp()
         if self.module not in self.env.registry._init_modules:
-            self.skipTest(f"the database has no {self.module}")
+            self.skipTest(f"not in this Odoo: {self.module}")
 
     def assertNewestWins(self, first, second):
         self.assertEqual((len(self.logins_of(first)), len(self.logins_of(second))), (1, 1))

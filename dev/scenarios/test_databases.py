@@ -1,8 +1,11 @@
-"""Several databases, the installation and the uninstallation under a running server."""
+"""Several databases, replicas, and what an administrator does with the addon: install, update, uninstall."""
 
 import pytest
 
-from servers import Device, Server, alive, psql
+from conftest import odoo
+from servers import ENVIRONMENT, Device, Server, alive, odoo_source, psql, skip_without
+
+STATUS = "/op_single_session_login/status"
 
 
 def test_same_user_id_in_another_database(server, login):
@@ -25,10 +28,22 @@ def test_json_login_without_a_database_in_the_cookie(server, login):
 
 
 def test_json_login_to_another_database_than_the_cookies(server, login):
+    # 17.0 makes its token with the cookie's database, 18.0 with a cursor that it has closed
+    skip_without(
+        "JSON logins to another database than the cookie's", "def authenticate(self, env," in odoo_source("http.py")
+    )
     one, other = (Device(server, database).login(login) for database in server.databases)
     device = Device(server).login("bob")
     device.json_login(login, server.databases[1])
     assert alive(one, other, device) == [True, False, True]
+
+
+def test_status_is_that_of_the_database_of_the_page(server, login):
+    """The browser may have logged in to another database since the page was opened."""
+    first = Device(server).login(login)
+    answers = [first.get(STATUS, headers={"X-Odoo-Database": database}) for database in server.databases]
+    assert answers[0].json() == {"state": "alive"}
+    assert answers[1].status_code == 403 or answers[1].json() == {"state": "none"}
 
 
 def test_token_asked_of_the_wrong_database(server, login):
@@ -38,6 +53,16 @@ def test_token_asked_of_the_wrong_database(server, login):
     answer = device.send_login(login, path=f"/web/login?fault=foreign&other={server.databases[1]}")
     assert answer.status_code == 303
     assert alive(one, other, device) == [False, True, True]
+
+
+def test_replica(databases, folder, login):
+    """On 18.0, a JSON login opens its session in a transaction that may only read."""
+    skip_without("replicas of the database", "db_replica_host" in odoo_source("tools/config.py"))
+    with Server(databases[:1], folder / "replica", f"--db_replica_host={ENVIRONMENT.pg_socket}") as server:
+        devices = [Device(server).json_login(login), Device(server).login(login), Device(server).json_login(login)]
+        assert alive(*devices) == [False, False, True]
+        assert [bool(server.files_of(device.sid)) for device in devices] == [False, False, True]
+        assert server.unexpected_log_lines() == []
 
 
 @pytest.fixture
@@ -84,3 +109,45 @@ def test_install_and_uninstall(plain_server):
     )
     assert [row for query in queries for row in psql(database, query)] == []
     assert server.unexpected_log_lines() == []
+
+
+IDENTIFIER_OF_17 = "0123456789abcdef0123"
+
+
+def test_update(make_database, plain_database, folder):
+    """Nothing is lost and nobody logged out, also with rows of an earlier series in the register."""
+    database = make_database("update", plain_database)
+    odoo("-d", database, "-i", "op_single_session_login", "--stop-after-init")
+    with Server([database], folder / "update") as server:
+        admin = Device(server).login("admin", "admin")
+        [bob] = admin.call("res.users", "search", [["login", "=", "bob"]])["result"]
+        assert admin.call("res.users", "write", [bob], {"allow_multiple_sessions": True})["result"]
+        admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", "7")
+        ada, bobs = [Device(server).login("ada") for _ in range(2)], [Device(server).login("bob") for _ in range(2)]
+        psql(
+            database,
+            f"""INSERT INTO op_single_session_login (user_id, identifier, login_date)
+                SELECT id, '{IDENTIFIER_OF_17}', now() FROM res_users WHERE login = 'ada'""",
+        )
+        before = everything(database)
+        server.stop()
+        odoo("-d", database, "-u", "op_single_session_login", "--stop-after-init")
+        assert everything(database) == before
+        server.start()
+        assert alive(*ada, *bobs) == [False, True, True, True]
+        newest = Device(server).login("ada")
+        assert not server.files_of(ada[1].sid)
+        assert alive(ada[1], newest) == [False, True]
+        assert server.unexpected_log_lines() == []
+
+
+def everything(database):
+    """Return all that the addon keeps in a database."""
+    queries = (
+        "SELECT * FROM op_single_session_login ORDER BY id",
+        "SELECT id FROM res_users WHERE allow_multiple_sessions",
+        "SELECT key, value FROM ir_config_parameter WHERE key LIKE 'op_single_session_login%'",
+    )
+    rows = [psql(database, query) for query in queries]
+    assert all(rows)
+    return rows

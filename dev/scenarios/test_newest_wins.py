@@ -10,7 +10,7 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import PASSWORD, Device, alive, locked, psql, stored
+from servers import PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
 
 ROUNDS = 30
 AT_ONCE = 8
@@ -61,6 +61,7 @@ def test_first_login_logs_nothing(server, login):
 
 
 def test_devices_of_ended_sessions_are_revoked(server, login):
+    skip_without_devices(server.databases[0])
     first = Device(server).login(login)
     uid = first.uid
     second = Device(server).login(login)
@@ -71,6 +72,7 @@ def test_devices_of_ended_sessions_are_revoked(server, login):
 
 def test_login_waits_for_no_device(server, login):
     """Simultaneous logins meet at the devices that they revoke."""
+    skip_without_devices(server.databases[0])
     first = Device(server).login(login)
     assert first.uid
     with locked(server.databases[0], "res_device_log", f"session_identifier = '{first.sid[:42]}'"):
@@ -130,6 +132,7 @@ def test_rotation(server, login):
     first = Device(server).login(login)
     [file] = server.files_of(first.sid)
     content = stored(file)
+    skip_without("soft rotation of sessions", "create_time" in content)
     file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
     old_sid = first.sid
     assert first.uid
@@ -162,17 +165,27 @@ def test_api_key_ends_nobody(server, admin):
     models = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/object")
     context = models.execute_kw(admin.database, admin_uid, key, "res.users", "context_get", [])
     assert context["uid"] == admin_uid
+    assert alive(admin) == [True]
+
+
+def test_bearer_ends_nobody(server, admin):
+    admin_uid = admin.uid
+    key = make_api_key(admin)
     url = f"{server.url}/json/2/res.users/context_get"
     headers = {"Authorization": f"Bearer {key}", "X-Odoo-Database": admin.database}
     answer = requests.post(url, json={}, headers=headers, timeout=60)
+    skip_without("calls at /json/2", answer.status_code != 404)
     assert answer.json()["uid"] == admin_uid
     assert alive(admin) == [True]
 
 
 def make_api_key(device, password="admin"):
     """Make an API key as the user's preferences do, through the identity check."""
-    wizard = device.call("res.users.apikeys.description", "create", {"name": "scenario", "duration": "1"})["result"]
-    check = device.call("res.users.apikeys.description", "make_key", [wizard])["result"]["res_id"]
+    known = device.call("res.users.apikeys.description", "fields_get", [])["result"]
+    values = {name: value for name, value in {"name": "scenario", "duration": "1"}.items() if name in known}
+    # 18.0 has no create of this model for calls from outside
+    [wizard] = device.call("res.users.apikeys.description", "web_save", [], values, specification={})["result"]
+    check = device.call("res.users.apikeys.description", "make_key", [wizard["id"]])["result"]["res_id"]
     device.call("res.users.identitycheck", "write", [check], {"password": password})
     key = device.call("res.users.identitycheck", "run_check", [check], context={"password": password})["result"]
     return key["context"]["default_key"]

@@ -114,12 +114,17 @@ export class SessionWatcher {
         const patience = new AbortController();
         const timer = browser.setTimeout(() => patience.abort(), PATIENCE * 1000);
         try {
-            const response = await browser.fetch(STATUS_URL, {
+            const options = {
                 cache: "no-store",
                 // tells the database where the cookie of an ended session no longer does
                 headers: { "X-Odoo-Database": this.db },
+                redirect: "manual",
                 signal: patience.signal,
-            });
+            };
+            let response = await browser.fetch(STATUS_URL, options);
+            if (response.status === 404 && (await this.nameDatabase(options))) {
+                response = await browser.fetch(STATUS_URL, options);
+            }
             // forbidden: the browser is now logged in to another database
             return response.status === 403 ? { state: "none" } : (await response.json()) || {};
         } catch {
@@ -127,6 +132,22 @@ export class SessionWatcher {
         } finally {
             browser.clearTimeout(timer);
         }
+    }
+
+    /**
+     * Among several databases, 17.0 and 18.0 do not heed the header: to them the cookie of an ended
+     * session is for none, and they have no status route. Naming one to the login page helps, but
+     * would log out a browser that is logged in to another database, without this addon and its route.
+     *
+     * @returns {Promise<boolean>} whether the cookie was for no database
+     */
+    async nameDatabase(options) {
+        // every database has this one, and no database has not
+        if ((await browser.fetch("/web/service-worker.js", options)).status !== 404) {
+            return false;
+        }
+        await browser.fetch(`/web/login?${new URLSearchParams({ db: this.db })}`, options);
+        return true;
     }
 
     react({ state, message }) {

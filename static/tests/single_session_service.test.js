@@ -26,6 +26,7 @@ const BAD_GATEWAY = () => new Response("<h1>502</h1>", { status: 502 });
 const LOGIN_PAGE = "/web/login?db=prod&redirect=%2Fodoo%2Fcontacts%3Fdebug%3D1%23here";
 
 let answer;
+let hasDatabase; // whether the server knows which database the cookie is for
 
 /** Opens a page of somebody who is logged in. */
 async function openPage({ poll_interval = 30 } = {}) {
@@ -83,6 +84,7 @@ function expectNothing() {
 
 beforeEach(() => {
     serverAnswers(ALIVE);
+    hasDatabase = true;
     mockService("bus_service", () => {
         const bus = new EventBus();
         return {
@@ -104,6 +106,16 @@ beforeEach(() => {
     const { fetch } = browser;
     patchWithCleanup(browser, {
         async fetch(url, options) {
+            if (url === "/web/service-worker.js") {
+                expect.step("asked for a database");
+                return new Response("", { status: hasDatabase ? 200 : 404 });
+            }
+            if (url === "/web/login?db=prod") {
+                expect.step("named the database");
+                expect(options.redirect).toBe("manual");
+                hasDatabase = true;
+                return new Response(null, { status: 302 });
+            }
             if (url !== "/op_single_session_login/status") {
                 return fetch(...arguments);
             }
@@ -304,6 +316,42 @@ test("all tabs are told", async () => {
 });
 
 // -----------------------------------------------------------------------------
+// Several databases, on 17.0 and 18.0
+// -----------------------------------------------------------------------------
+
+const NOT_FOUND = () => new Response("<h1>404</h1>", { status: 404 });
+
+test("a server that knows no database for the cookie is named one", async () => {
+    serverAnswers(() => (hasDatabase ? ENDED() : NOT_FOUND()));
+    hasDatabase = false;
+    await openPage();
+    await pass(30);
+    expectToast(MESSAGE);
+    expect.verifySteps(["asked", "asked for a database", "named the database", "asked"]);
+});
+
+test("a server that has lost the database is asked more and more slowly", async () => {
+    serverAnswers(() => {
+        hasDatabase = false;
+        return NOT_FOUND();
+    });
+    await openPage();
+    await pass(30);
+    expect.verifySteps(["asked", "asked for a database", "named the database", "asked"]);
+    await pass(50);
+    expect.verifySteps([]);
+    expectNothing();
+});
+
+test("a browser that is logged in to a database without the addon stays logged in", async () => {
+    serverAnswers(NOT_FOUND);
+    await openPage();
+    await pass(30);
+    expect.verifySteps(["asked", "asked for a database"]);
+    expectNothing();
+});
+
+// -----------------------------------------------------------------------------
 // The websocket, the network and the tab as hints
 // -----------------------------------------------------------------------------
 
@@ -396,7 +444,6 @@ test("a hidden tab whose person has logged in again takes its toast back", async
 for (const [what, noAnswer] of Object.entries({
     "no network": NO_NETWORK,
     "a proxy's error": BAD_GATEWAY,
-    "a server without the addon": () => new Response("not found", { status: 404 }),
     "another page": () => new Response("<html/>"),
     "an answer of somebody else": () => ({ state: "OK" }),
     "an empty answer": () => null,
