@@ -35,7 +35,10 @@ class StatusCase(SingleSessionCase):
 
     def date(self, timezone):
         """Write the login date as the person reads it; each series writes it in its own way."""
-        return format_datetime(self.env, LOGIN_DATE, tz=timezone, lang_code=self.user.lang)
+        date = format_datetime(self.env, LOGIN_DATE, tz=timezone, lang_code=self.user.lang)
+        day, hour = {"UTC": (23, 10), "Asia/Tokyo": (24, 7)}[timezone]
+        self.assertRegex(date, rf"\b{day}\b.*\b0?{hour}:05:06")
+        return date
 
 
 @tagged("post_install", "-at_install")
