@@ -20,7 +20,7 @@ class SingleSessionStatus(http.Controller):
             the person, or ``none``
         """
         # 19.0 itself forbids what is meant for another database; 17.0 and 18.0 do not heed the header
-        database = request.httprequest.headers.get("X-Odoo-Database", request.env.cr.dbname)
+        database = request.httprequest.headers.get("X-Odoo-Database") or request.env.cr.dbname
         if database != request.env.cr.dbname:
             status = {"state": "none"}
         else:

@@ -1,1 +1,1 @@
-from . import ir_http, login_session, res_users
+from . import bus_bus, ir_http, login_session, res_users

@@ -41,6 +41,18 @@ class IrHttp(models.AbstractModel):
         return super()._serve_fallback()
 
     @classmethod
+    def _post_dispatch(cls, response):
+        """Give a browser another cookie between the password and the second factor if its session has ended.
+
+        Whoever holds the ended cookie too would be asked for the second factor alone. Core renews the
+        cookie when the login is complete.
+        """
+        session = request.session
+        if session.get("pre_uid") and not session.uid and cls._is_ended(session):
+            session.should_rotate = True
+        return super()._post_dispatch(response)
+
+    @classmethod
     def _is_ended(cls, session):
         return request.env["op.single.session.login"]._is_ended(session.sid)
 

@@ -3,6 +3,7 @@ import sys
 import time
 from datetime import timedelta
 from functools import partial
+from ipaddress import ip_address
 
 from werkzeug.exceptions import HTTPException
 
@@ -31,14 +32,14 @@ NAMES = {
 }
 
 
-def _in_new_transaction(registry, method, argument):
+def _in_new_transaction(registry, method, *arguments):
     """Call a method of the register in a transaction of its own; never raise.
 
     For the hooks after a commit or a rollback, which must not fail the request.
     """
     try:
         with registry.cursor() as cr:
-            getattr(api.Environment(cr, SUPERUSER_ID, {})["op.single.session.login"], method)(argument)
+            getattr(api.Environment(cr, SUPERUSER_ID, {})["op.single.session.login"], method)(*arguments)
     except Exception:
         _logger.warning("Single session: FAILED %s", method, exc_info=True)
 
@@ -68,14 +69,19 @@ class LoginSession(models.Model):
     replaced_identifier = fields.Char(help="The session of the same browser that this login took the place of.")
 
     def init(self):
-        # The gate is asked at every request: both halves of its query are answered by an index alone.
+        # The gate is asked at every request: both halves of its query are answered by an index alone. The second
+        # is in descending order, which no other index has: of a user without exclusive logins, PostgreSQL might
+        # else read all rows of the others, the newest first.
+        # Ended pages ask for the login that ended them, of a user who may have had thousands since.
         self.env.cr.execute("""
             CREATE INDEX IF NOT EXISTS op_single_session_login_identifier_idx
                 ON op_single_session_login (identifier) INCLUDE (user_id, id, revoked);
-            CREATE INDEX IF NOT EXISTS op_single_session_login_exclusive_idx
-                ON op_single_session_login (user_id, id) WHERE exclusive;
+            CREATE INDEX IF NOT EXISTS op_single_session_login_newest_idx
+                ON op_single_session_login (user_id, (-id)) INCLUDE (id) WHERE exclusive;
             CREATE INDEX IF NOT EXISTS op_single_session_login_user_idx
                 ON op_single_session_login (user_id, id);
+            CREATE INDEX IF NOT EXISTS op_single_session_login_replaced_idx
+                ON op_single_session_login (replaced_identifier) WHERE replaced_identifier IS NOT NULL;
         """)
 
     # ------------------------------------------------------------
@@ -90,18 +96,18 @@ class LoginSession(models.Model):
         :return: True if it is, False if it may live, None if the register does not know it
         """
         self.env.cr.execute(
-            SQL(
-                """
-                SELECT bool_or(own.revoked IS TRUE OR own.id < coalesce((
-                           SELECT max(newer.id)
-                             FROM op_single_session_login newer
-                            WHERE newer.user_id = own.user_id AND newer.exclusive
-                       ), 0))
-                  FROM op_single_session_login own
-                 WHERE own.identifier = %s
-                """,
-                session_store.get_identifier(sid),
-            )
+            """
+            SELECT bool_or(own.revoked IS TRUE OR own.id < coalesce((
+                       SELECT newer.id
+                         FROM op_single_session_login newer
+                        WHERE newer.user_id = own.user_id AND newer.exclusive
+                     ORDER BY -newer.id
+                        LIMIT 1
+                   ), 0))
+              FROM op_single_session_login own
+             WHERE own.identifier = %s
+            """,
+            [session_store.get_identifier(sid)],
         )
         return self.env.cr.fetchone()[0]
 
@@ -120,7 +126,8 @@ class LoginSession(models.Model):
         :param str sid: the whole id of the session that the login opens
         """
         if self._is_to_be_committed():
-            self._insert_login(user, sid)
+            login = self._insert_login(user, sid)
+            self.env.cr.precommit.add(partial(login._refuse_unless_stored, sid))
             return
         self.env.cr.rollback()  # its locks would keep the other transaction waiting
         with self.env.registry.cursor() as cr:
@@ -148,8 +155,26 @@ class LoginSession(models.Model):
         if values["exclusive"]:
             logins._adopt_devices(user)
         login = logins.create(values)
-        cr.postcommit.add(partial(_in_new_transaction, registry, "_sweep", login.id))
+        # sudo - res.users: whoever logs in, on whatever path
+        partner = user.sudo().partner_id
+        cr.postcommit.add(partial(_in_new_transaction, registry, "_sweep", login.id, values, partner.id))
         cr.postrollback.add(partial(_in_new_transaction, registry, "_refuse", values))
+        return login
+
+    def _refuse_unless_stored(self, sid):
+        """Let a login end nobody whose session was not saved: the person would be left without any.
+
+        ``FilesystemSessionStore.save`` does not fail where it may not write the file. Core saves the
+        session before it commits the transaction.
+
+        :param str sid: the whole id of the session
+        """
+        if not root.session_store.get(sid).get("uid"):
+            self.write({"exclusive": False, "revoked": True})
+            self.flush_recordset()  # 17.0 and 18.0 have flushed before they call this
+            _logger.warning(
+                "Single session: a login of user %d ends nobody, its session was not saved", self.user_id.id
+            )
 
     @api.model
     def _prepare_login(self, user, sid):
@@ -161,10 +186,18 @@ class LoginSession(models.Model):
             "exclusive": not user.sudo().allow_multiple_sessions,
             "browser": httprequest.user_agent.browser,
             "platform": httprequest.user_agent.platform,
-            "ip_address": httprequest.remote_addr,
+            "ip_address": self._get_ip_address(httprequest.remote_addr),
             # set by ir.http._authenticate; nothing of ours runs in a request without a database
             "replaced_identifier": getattr(request, "single_session_identifier", None),
         }
+
+    @api.model
+    def _get_ip_address(self, text):
+        """Return an IP address, or None if the text is none: with ``proxy_mode`` a client may get any text through."""
+        try:
+            return str(ip_address((text or "").partition("%")[0]))  # a zone may be any text again
+        except ValueError:
+            return None
 
     @api.model
     def _refuse(self, values):
@@ -190,35 +223,38 @@ class LoginSession(models.Model):
     # ------------------------------------------------------------
 
     @api.model
-    def _sweep(self, login_id):
+    def _sweep(self, login_id, values, partner_id):
         """Clean up after a login: delete files, mark devices, wake websockets.
 
         :param int login_id: id of the row of the login
+        :param dict values: what was entered into it
+        :param int partner_id: id of the partner of its user
         """
         # Sweeps of simultaneous logins meet at the same device rows: without a snapshot they
         # pass one another instead of failing.
         self.env.cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        login = self.browse(login_id)
-        identifiers = login._find_ended()
+        identifiers = self._find_ended(login_id, values["user_id"])
         if not identifiers:
             return
         existing = session_store.find_existing(identifiers)
         # not those of before an upgrade from 17.0: they are shorter, for which 19.0 would delete none at all
         session_store.delete(existing)
         self._revoke_devices(identifiers)
-        if set(identifiers) != {login.replaced_identifier}:  # the own browser need not be told
+        if set(identifiers) != {values["replaced_identifier"]}:  # the own browser need not be told
             # Core checks the session of a websocket that a message is for, and closes it with 4001.
-            self.env["bus.bus"]._sendone(login.user_id.partner_id, "op_single_session_login/ended", {})
+            partner = self.env["res.partner"].browse(partner_id)
+            self.env["bus.bus"]._sendone(partner, "op_single_session_login/ended", {})
         if existing:
             _logger.info(
                 "Single session: ENDED %d for user %d (login from %s)",
                 len(existing),
-                login.user_id.id,
-                login.ip_address,
+                values["user_id"],
+                values["ip_address"],
             )
 
-    def _find_ended(self):
-        """Return the identifiers of the sessions that this login ended.
+    @api.model
+    def _find_ended(self, login_id, user_id):
+        """Return the identifiers of the sessions that a login ended.
 
         What older logins ended was theirs to sweep. A newer login may have been unable to see this
         one when it swept, hence the upper bound.
@@ -234,8 +270,8 @@ class LoginSession(models.Model):
                        (SELECT max(id) FROM op_single_session_login
                          WHERE user_id = %(user)s AND exclusive AND id < %(login)s), 0)
                 """,
-                user=self.user_id.id,
-                login=self.id,
+                user=user_id,
+                login=login_id,
             )
         )
         return [identifier for [identifier] in self.env.cr.fetchall()]
@@ -281,21 +317,28 @@ class LoginSession(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                SELECT min(newer.id)
+                SELECT newer.id
                   FROM op_single_session_login own
-                  JOIN op_single_session_login newer
-                    ON newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id
+                  JOIN LATERAL (
+                       SELECT id
+                         FROM op_single_session_login
+                        WHERE user_id = own.user_id AND exclusive AND -id < -own.id
+                     ORDER BY -id DESC
+                        LIMIT 1
+                       ) newer ON TRUE
                  WHERE own.identifier = %(identifier)s AND own.revoked IS NOT TRUE AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
                         WHERE login.user_id = own.user_id AND login.id > own.id
                           AND login.replaced_identifier = %(identifier)s AND login.login_date > %(lately)s)
+              ORDER BY newer.id
+                 LIMIT 1
                 """,
                 identifier=session_store.get_identifier(sid),
                 lately=fields.Datetime.now() - COOKIE_DELAY,
             )
         )
         # sudo - op.single.session.login: the holder of the ended session's cookie may know
-        return self.sudo().browse(filter(None, self.env.cr.fetchone()))
+        return self.sudo().browse(self.env.cr.fetchone())
 
     def _describe(self):
         """Say when and with what this login was made, in the person's time zone; never from which address.
@@ -324,7 +367,8 @@ class LoginSession(models.Model):
         """Enter the user's sessions that the register does not know, for the login to end them.
 
         Such are logins that a worker took while the addon was being installed. Temporary
-        sessions for reports leave no device.
+        sessions for reports leave no device. Where a store makes shorter ids than core's, as OCA's
+        ``session_db`` on 18.0, devices hold whole ones, which must not get into the register.
         """
         if "res.device.log" not in self.env:
             return
@@ -337,7 +381,7 @@ class LoginSession(models.Model):
                        user_id, session_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
                        browser, platform, ip_address
                   FROM res_device_log device
-                 WHERE user_id = %s AND revoked IS NOT TRUE AND NOT EXISTS (
+                 WHERE user_id = %s AND revoked IS NOT TRUE AND length(session_identifier) = 42 AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
                         WHERE login.identifier = device.session_identifier)
                 """,
@@ -414,4 +458,17 @@ class LoginSession(models.Model):
         )
         rows = dict(self.env.cr.fetchall())
         existing = set(session_store.find_existing(list(rows.values())))
+        existing.update(self._find_used_lately())
         self.browse(row for row, identifier in rows.items() if identifier not in existing).unlink()
+
+    @api.model
+    def _find_used_lately(self):
+        """Return the identifiers of sessions that may live in the folder of another machine."""
+        if "res.device.log" not in self.env:
+            return []
+        # core writes a session's activity once in an hour
+        limit = fields.Datetime.now() - 2 * session_store.get_lifetime(self.env)
+        self.env.cr.execute(
+            SQL("SELECT DISTINCT session_identifier FROM res_device_log WHERE last_activity > %s", limit)
+        )
+        return [identifier for [identifier] in self.env.cr.fetchall()]

@@ -8,11 +8,15 @@ import contextlib
 import glob
 import logging
 import os
+import re
 from datetime import timedelta
 
 from odoo import http
 
 _logger = logging.getLogger(__name__)
+
+# Of 18.0 and later, and of 17.0. Whoever may write the tables of devices or of logins could name any file else.
+IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
 
 
 def get_identifier(sid):
@@ -38,14 +42,23 @@ def get_lifetime(env):
 
 
 def find_existing(identifiers):
-    """Return those of the identifiers that have a session in the store.
+    """Return those of the identifiers that have a session in the store; never raise.
 
     :param list identifiers: session identifiers
-    :return: a list; all of them when the store has no folder to look in
+    :return: a list; all of them when the store can't tell
     """
-    if not _get_path():
-        return identifiers
-    return [identifier for identifier in identifiers if _find_files(identifier)]
+    identifiers = list(filter(IDENTIFIER.fullmatch, identifiers))
+    store = http.root.session_store
+    try:
+        # 17.0, the first ones of 18.0 and the stores of some addons have no such method
+        if hasattr(store, "get_missing_session_identifiers"):
+            missing = store.get_missing_session_identifiers(identifiers)
+            return [identifier for identifier in identifiers if identifier not in missing]
+        if _get_path():
+            return [identifier for identifier in identifiers if _find_files(identifier)]
+    except Exception as error:
+        _warn("did not look for", identifiers, error)
+    return identifiers
 
 
 def delete(identifiers):
@@ -53,6 +66,7 @@ def delete(identifiers):
 
     :param list identifiers: session identifiers
     """
+    identifiers = list(filter(IDENTIFIER.fullmatch, identifiers))
     store = http.root.session_store
     try:
         # 17.0 and the stores of some addons have no such method
@@ -63,8 +77,8 @@ def delete(identifiers):
                 # as core's method; the error's text would put the session id into the log
                 with contextlib.suppress(OSError):
                     os.unlink(name)
-    except Exception:
-        _logger.warning("Single session: the store did not delete %d sessions", len(identifiers), exc_info=True)
+    except Exception as error:
+        _warn("did not delete", identifiers, error)
 
 
 def iter_logged_in(dbname):
@@ -78,6 +92,11 @@ def iter_logged_in(dbname):
         session = store.get(sid) if store.is_valid_key(sid) else {}
         if session.get("db") == dbname and session.get("uid"):
             yield get_identifier(sid), session["uid"]
+
+
+def _warn(what, identifiers, error):
+    # without the error's text, which may quote a whole session id
+    _logger.warning("Single session: the store %s %d sessions (%s)", what, len(identifiers), type(error).__name__)
 
 
 def _get_path():

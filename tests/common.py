@@ -11,9 +11,9 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.
 class Device:
     """A browser of its own: it keeps its cookies and sends them over real HTTP."""
 
-    def __init__(self, case, user_agent=FIREFOX):
+    def __init__(self, case, user_agent=FIREFOX, headers=()):
         self.case = case
-        self.user_agent = user_agent
+        self.headers = {"User-Agent": user_agent, **dict(headers)}
         self.cookies = {}
 
     @property
@@ -35,7 +35,7 @@ class Device:
         self._forget(jar)
         for name, value in self.cookies.items():
             jar.set(name, value, domain=HOST)
-        headers = {"User-Agent": self.user_agent, **(headers or {})}
+        headers = {**self.headers, **(headers or {})}
         response = self.case.url_open(url, data=data, headers=headers, allow_redirects=False)
         self.cookies.update((cookie.name, cookie.value) for cookie in response.cookies)
         self._forget(jar)

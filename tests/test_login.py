@@ -1,8 +1,10 @@
 import time
 from unittest.mock import patch
 
-from odoo.http import root
+from odoo import api
+from odoo.http import SessionExpiredException, root
 from odoo.tests.common import new_test_user, tagged
+from odoo.tools import config
 
 from odoo.addons.web.controllers.home import Home
 
@@ -50,6 +52,19 @@ class TestNewestWins(SingleSessionCase):
         self.assertEqual(login.ip_address, "127.0.0.1")
         self.assertNotIn(device.sid, str(self.logins.search([]).read()))
 
+    def test_address_that_is_none(self):
+        """A proxy that lets through what a client says of itself."""
+        for text, address in (
+            ("2001:db8::7%eth0", "2001:db8::7"),
+            ("198.51.100.7", "198.51.100.7"),
+            ("198.51.100.7\x00", False),
+            ("nowhere" * 1000, False),
+        ):
+            device = Device(self, headers={"X-Forwarded-Host": "127.0.0.1", "X-Forwarded-For": text})
+            with patch.dict(config.options, proxy_mode=True):
+                self.login(device=device)
+            self.assertEqual(self.logins_of(device).ip_address, address)
+
 
 @tagged("post_install", "-at_install")
 class TestBypass(SingleSessionCase):
@@ -87,6 +102,14 @@ class TestOverMeansOver(SingleSessionCase):
         self.login()
         root.session_store.save(restored)
         self.assertEnded(first)
+
+    def test_delivery_to_a_websocket_whose_session_has_no_user_any_more(self):
+        bus = api.Environment(self.env.cr, None, {})["bus.bus"]
+        db, partner = self.env.cr.dbname, self.user.partner_id
+        with self.assertRaises(SessionExpiredException):
+            bus._poll([(db, "broadcast"), (db, partner._name, partner.id)])
+        # guests of live chats and meetings are told whether the others are there
+        bus._poll([(db, "broadcast"), (db, partner._name, partner.id, "presence"), (db, "res.partner")])
 
     def test_public_pages_and_those_without_a_route_refuse_it_too(self):
         first = self.login()

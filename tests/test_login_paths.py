@@ -72,6 +72,16 @@ class TestTotp(LoginPathCase):
         self.assertAlive(self.device)
         self.assertFalse(self.is_alive(device))
 
+    def test_code_is_not_asked_for_by_an_ended_cookie(self):
+        """The browser gets another cookie with its password, which whoever has stolen the ended one does not know."""
+        self.login_with_code()
+        ended, thief = dict(self.device.cookies), Device(self)
+        for enter_password in (self.login, self.json_password):
+            self.device.cookies, thief.cookies = dict(ended), dict(ended)
+            enter_password(device=self.device)
+            self.assertEqual(self.device.request("/web/login/totp").status_code, 200)
+            self.assertIn("/web/login", thief.request("/web/login/totp").headers["Location"])
+
     def test_wrong_code_ends_nobody(self):
         device = self.login()
         device.post_form("/web/login/totp", totp_token="000000")
@@ -95,11 +105,14 @@ class TestTotp(LoginPathCase):
         self.assertAlive(self.device)
         self.assertFalse(self.is_alive(failing))
 
-    def test_json_password_alone_ends_nobody(self):
-        answer = Device(self).rpc(
+    def json_password(self, device):
+        answer = device.rpc(
             "/web/session/authenticate", db=self.env.cr.dbname, login=self.user.login, password=PASSWORD
         )
         self.assertIsNone(answer["result"]["uid"])
+
+    def test_json_password_alone_ends_nobody(self):
+        self.json_password(Device(self))
         self.assertAlive(self.device)
 
     def test_trusted_device(self):

@@ -1,10 +1,12 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields, http
 from odoo.exceptions import AccessError
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 
 from odoo.addons.op_single_session_login import _adopt_sessions
+from odoo.addons.op_single_session_login.models import session_store
 from odoo.addons.op_single_session_login.models.login_session import RETENTION
 
 from .common import SingleSessionCase
@@ -59,33 +61,62 @@ class TestRegister(TransactionCase):
         self.add("one.....", exclusive=True, revoked=True)
         self.assertIs(self.logins._is_ended("one....."), True)
 
-    def test_gate_is_one_query_answered_by_indexes(self):
+    def test_gate_is_one_query(self):
+        with self.assertQueryCount(1):
+            self.assertIs(self.logins._is_ended(http.root.session_store.new().sid), None)
+
+    def test_questions_are_answered_by_indexes(self):
+        sid = http.root.session_store.new().sid
+        self.add(sid)
         self.env.cr.execute(
             """
-            INSERT INTO op_single_session_login (user_id, identifier, login_date, exclusive)
-            SELECT %s, md5(i::text), now(), i %% 2 = 0 FROM generate_series(1, 20000) i
+            INSERT INTO op_single_session_login (user_id, identifier, login_date, exclusive, replaced_identifier)
+            SELECT %s, md5(i::text), now(), i %% 2 = 0, md5((i - 1)::text) FROM generate_series(1, 20000) i
         """,
             [self.user.id],
         )
         self.env.cr.execute("ANALYZE op_single_session_login")
-        with self.assertQueryCount(1):
-            self.assertIs(self.logins._is_ended("0" * 64), None)
-        identifier = self.logins.search([("user_id", "=", self.user.id)], order="id", limit=1).identifier
+        self.assertIs(self._assert_answered_by_indexes(self.logins._is_ended, sid, "identifier", "newest"), True)
+        self.assertTrue(self._assert_answered_by_indexes(self.logins._find_newer_login, sid, "replaced", "newest"))
+
+    def _assert_answered_by_indexes(self, method, sid, *indexes):
         queries = []
-        self.patch(type(self.env.cr), "execute", self._recorder(queries, type(self.env.cr).execute))
-        self.assertIs(self.logins._is_ended(identifier * 2), True)
+        cursor = type(self.env.cr)
+        with patch.object(cursor, "execute", self._recorder(queries, cursor.execute)):
+            result = method(sid)
         [query] = queries
-        self.env.cr.execute("EXPLAIN " + self.env.cr.mogrify(query).decode())
+        self.env.cr.execute("EXPLAIN " + query)
         plan = "\n".join(line for [line] in self.env.cr.fetchall())
         self.assertNotIn("Seq Scan", plan)
+        for index in indexes:
+            self.assertIn(f"op_single_session_login_{index}_idx", plan)
+        return result
 
     @staticmethod
     def _recorder(queries, execute):
-        def recorder(cr, query, *args, **kwargs):
-            queries.append(query)
-            return execute(cr, query, *args, **kwargs)
+        def recorder(cr, query, params=None, **options):
+            queries.append(cr.mogrify(query, params).decode())
+            return execute(cr, query, params, **options)
 
         return recorder
+
+    def test_store_is_asked_for_nothing_but_identifiers(self):
+        """Whoever may change access rights can enter any text as that of a device, and be ended."""
+        session = self.store_session()
+        identifier = session.sid[: len(session.sid) // 2]
+        for text in ("*", "*" * 42, "?" * 20, f"{identifier[:-1]}?", f"../sessions/{session.sid[:2]}/*", session.sid):
+            session_store.delete([text])
+            self.assertTrue(http.root.session_store.get(session.sid).get("x"), text)
+            self.assertEqual(session_store.find_existing([text]), [])
+        session_store.delete(["*" * 42, identifier])
+        self.assertFalse(http.root.session_store.get(session.sid).get("x"))
+
+    def store_session(self):
+        session = http.root.session_store.new()
+        session["x"] = 1
+        http.root.session_store.save(session)
+        self.addCleanup(http.root.session_store.delete, session)
+        return session
 
     def test_garbage_collection_keeps_what_can_still_decide(self):
         days = RETENTION.days
@@ -119,15 +150,27 @@ class TestRegister(TransactionCase):
 
     def test_garbage_collection_of_several_sessions(self):
         """Of a user with several sessions, the rows go when their sessions are gone."""
-        session = http.root.session_store.new()
-        session["x"] = 1
-        http.root.session_store.save(session)
-        self.addCleanup(http.root.session_store.delete, session)
+        session = self.store_session()
         stored = self.add(session.sid, days_ago=RETENTION.days + 1)
         gone = self.add(http.root.session_store.new().sid, days_ago=RETENTION.days + 1)
         recent = self.add(http.root.session_store.new().sid, days_ago=RETENTION.days - 1)
         self.logins._gc_logins()
         self.assertEqual((stored | gone | recent).exists(), stored | recent)
+
+    def test_garbage_collection_of_sessions_in_the_folder_of_another_machine(self):
+        if "res.device.log" not in self.env:
+            self.skipTest("not in this Odoo: devices")
+        used, unused = (self.add(http.root.session_store.new().sid, days_ago=RETENTION.days + 1) for _ in range(2))
+        for login, days in ((used, 1), (unused, RETENTION.days)):
+            self.env["res.device.log"].create(
+                {
+                    "session_identifier": login.identifier,
+                    "user_id": self.user.id,
+                    "last_activity": fields.Datetime.now() - timedelta(days=days),
+                }
+            )
+        self.logins._gc_logins()
+        self.assertEqual((used | unused).exists(), used)
 
 
 @tagged("post_install", "-at_install")

@@ -146,6 +146,10 @@ export class SessionWatcher {
         if ((await browser.fetch("/web/service-worker.js", options)).status !== 404) {
             return false;
         }
+        // Where PostgreSQL does not answer, Odoo has no database either, and its login page logs everybody out.
+        if (!(await browser.fetch("/web/health?db_server_status=1", options)).ok) {
+            return false;
+        }
         await browser.fetch(`/web/login?${new URLSearchParams({ db: this.db })}`, options);
         return true;
     }

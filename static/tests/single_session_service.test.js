@@ -27,6 +27,7 @@ const LOGIN_PAGE = "/web/login?db=prod&redirect=%2Fodoo%2Fcontacts%3Fdebug%3D1%2
 
 let answer;
 let hasDatabase; // whether the server knows which database the cookie is for
+let isPostgresqlThere;
 
 /** Opens a page of somebody who is logged in. */
 async function openPage({ poll_interval = 30 } = {}) {
@@ -84,7 +85,7 @@ function expectNothing() {
 
 beforeEach(() => {
     serverAnswers(ALIVE);
-    hasDatabase = true;
+    hasDatabase = isPostgresqlThere = true;
     mockService("bus_service", () => {
         const bus = new EventBus();
         return {
@@ -109,6 +110,9 @@ beforeEach(() => {
             if (url === "/web/service-worker.js") {
                 expect.step("asked for a database");
                 return new Response("", { status: hasDatabase ? 200 : 404 });
+            }
+            if (url === "/web/health?db_server_status=1") {
+                return new Response("{}", { status: isPostgresqlThere ? 200 : 500 });
             }
             if (url === "/web/login?db=prod") {
                 expect.step("named the database");
@@ -328,6 +332,15 @@ test("a server that knows no database for the cookie is named one", async () => 
     await pass(30);
     expectToast(MESSAGE);
     expect.verifySteps(["asked", "asked for a database", "named the database", "asked"]);
+});
+
+test("a server without PostgreSQL is named none: its login page would log the browser out", async () => {
+    serverAnswers(NOT_FOUND);
+    hasDatabase = isPostgresqlThere = false;
+    await openPage();
+    await pass(30);
+    expectNothing();
+    expect.verifySteps(["asked", "asked for a database"]);
 });
 
 test("a server that has lost the database is asked more and more slowly", async () => {
