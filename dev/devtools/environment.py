@@ -290,6 +290,14 @@ def _make_cluster(cache, pg_bin, libraries):
     return sockets
 
 
+def with_own_cluster(environment, folder):
+    """Return the environment with a cluster of its own in a folder, for those who stop it amid their work."""
+    folder.mkdir()
+    return dataclasses.replace(
+        environment, cache=folder, pg_socket=_make_cluster(folder, environment.pg_bin, environment.libraries)
+    )
+
+
 def _postgresql(program, libraries, *arguments):
     command = [*(AS_NOBODY if os.getuid() == 0 else []), program, *arguments]
     environ = {**os.environ, "LD_LIBRARY_PATH": libraries, "TZ": "UTC"}

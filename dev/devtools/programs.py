@@ -1,14 +1,18 @@
-"""Programs that only the tests need: Chromium, and nginx as the proxy that workers need in front."""
+"""What only the tests need beside Odoo: a browser, a proxy, a clock to set, another session store."""
 
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 from . import debian
+from .progress import named_after, replace_folder, step
 
 CHROMIUM = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
 # dejavu also has the letters of right-to-left languages
 CHROMIUM_PACKAGES = ("chromium", "fonts-dejavu-core")
+# OCA's module that keeps sessions in PostgreSQL
+SESSION_DB = {"17.0": "17.0.1.0.1", "18.0": "18.0.1.0.1", "19.0": "19.0.1.0.0.2"}
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -33,6 +37,23 @@ def find_chromium(cache):
 def find_nginx(cache):
     """Return an nginx that is unpacked in the cache."""
     return _wrap(debian.unpack(cache, "nginx"), "usr/sbin/nginx")
+
+
+def find_faketime(cache):
+    """Return the library that gives a program another clock when it is preloaded."""
+    [library] = debian.unpack(cache, "faketime").glob("usr/lib/*/faketime/libfaketime.so.1")
+    return library
+
+
+def find_session_db(environment):
+    """Return the addons folder of OCA's session_db, from PyPI."""
+    requirement = f"odoo-addon-session-db=={SESSION_DB[environment.series]}"
+    folder = named_after(environment.cache / "session-db", requirement)
+    if not folder.is_dir():
+        with step(requirement), replace_folder(folder) as unfinished:
+            command = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*command, "--no-deps", "--target", unfinished, requirement], check=True)
+    return folder / "odoo" / "addons"
 
 
 def _wrap(folder, program, *environ):

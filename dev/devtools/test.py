@@ -26,7 +26,7 @@ from .environment import (
     script_environ,
 )
 from .node import find_node, make_node_modules
-from .programs import find_chromium, find_nginx
+from .programs import find_chromium, find_faketime, find_nginx, find_session_db
 from .progress import SetupError, step
 from .run import install
 
@@ -60,14 +60,22 @@ def main(arguments):
 
 
 def find_programs(environment):
-    """Return the Python for the scenarios, Chromium and nginx; put into the PATH what Odoo looks for there."""
+    """Return the variables that tell the scenarios where things are; put into the PATH what Odoo looks for there."""
     python = make_test_venv(environment.cache)
+    node = find_node(python)
     with exclusive(environment.cache / "setup.lock", busy="Waiting for another set-up ..."):
-        chromium, nginx = find_chromium(environment.cache), find_nginx(environment.cache)
+        programs = {
+            "DEV_CHROMIUM": find_chromium(environment.cache),
+            "DEV_FAKETIME": find_faketime(environment.cache),
+            "DEV_NGINX": find_nginx(environment.cache),
+            "DEV_SESSION_DB": find_session_db(environment),
+            # the one it brings along needs more libraries than a small machine has
+            "PLAYWRIGHT_NODEJS_PATH": node,
+        }
         modules = make_node_modules(environment.cache, "node-test", python.parent, [RTLCSS])
-    folders = [chromium.parent, modules / "node_modules" / ".bin", find_node(python).parent]
+    folders = [programs["DEV_CHROMIUM"].parent, modules / "node_modules" / ".bin", node.parent]
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, folders)])
-    return python, chromium, nginx
+    return {name: str(path) for name, path in programs.items()}
 
 
 def run_all(environment, programs, expression):
@@ -77,7 +85,7 @@ def run_all(environment, programs, expression):
     output.mkdir(parents=True)
     with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
         template = make_template(environment)
-    parts = [] if expression else [odoo_tests, odoo_lint, uninstallation]
+    parts = [odoo_tests, odoo_tests_with_session_db, odoo_lint, uninstallation] if not expression else []
     with new_database(environment, template) as database:
         counts = [part(environment, database, output) for part in parts]
     counts.append(scenarios(environment, programs, template, output, expression))
@@ -157,13 +165,32 @@ def odoo_tests(environment, database, output):
     return judge(environment, f"{ADDON} in Odoo {environment.series}", log, count_tests())
 
 
+def odoo_tests_with_session_db(environment, database, output):
+    """Run the same tests with the sessions in PostgreSQL, as on several machines."""
+    if environment.series != "19.0":
+        return 0, 0, 0
+    sessions = f"sessions_{os.getpid()}"
+    psql(environment, "postgres", f'CREATE DATABASE "{sessions}"')
+    log = run_odoo(
+        environment,
+        database,
+        output / "tests-session-db.log",
+        *("-u", ADDON, "--test-tags", f"/{ADDON}", "--load=base,rpc,web,session_db"),
+        addons=[find_session_db(environment)],
+        environ={"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={environment.pg_socket}"},
+    )
+    if psql(environment, sessions, "SELECT count(*) FROM http_sessions") == [["0"]]:
+        log += f"\n{ADDON} ERROR no session is in PostgreSQL\n"
+    return judge(environment, f"{ADDON} with session_db", log, count_tests())
+
+
 def odoo_lint(environment, database, output):
     """Run Odoo's own checks of override signatures and manifests, over the installed addon."""
     log = run_odoo(environment, database, output / "lint.log", "-u", "test_lint", "--test-tags", LINT)
     return judge(environment, "Odoo's test_lint", log, 2)
 
 
-def run_odoo(environment, database, log, *arguments):
+def run_odoo(environment, database, log, *arguments, addons=(), environ=()):
     """Run Odoo with tests until it stops, and return its log."""
     command = odoo_command(
         environment,
@@ -173,9 +200,11 @@ def run_odoo(environment, database, log, *arguments):
         "--stop-after-init",
         f"--http-port={free_port()}",
         "--max-cron-threads=0",
+        addons=addons,
     )
+    environ = {**odoo_environ(environment), **dict(environ)}
     with log.open("w") as file:
-        done = subprocess.run(command, env=odoo_environ(environment), stdout=file, stderr=file, check=False)
+        done = subprocess.run(command, env=environ, stdout=file, stderr=file, check=False)
     text = log.read_text()
     return text if not done.returncode else text + f"\n{ADDON} ERROR Odoo ended with {done.returncode}: {log}\n"
 
@@ -259,18 +288,18 @@ def leftovers(environment, database):
 def scenarios(environment, programs, template, output, expression):
     """Run the scenarios on servers with workers; one that is skipped without a good reason has failed."""
     report = output / "scenarios.xml"
-    python, chromium, nginx = programs
-    environ = script_environ(
-        environment,
-        DEV_DATABASE_TEMPLATE=template,
-        DEV_OUTPUT=str(output),
-        # the one it brings along needs more libraries than a small machine has
-        PLAYWRIGHT_NODEJS_PATH=str(find_node(python)),
-        DEV_CHROMIUM=str(chromium),
-        DEV_NGINX=str(nginx),
-    )
-    command = [python, "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", DEV / "scenarios"]
-    run_scenarios(environment, command + (["-k", expression] if expression else []), environ)
+    environ = script_environ(environment, DEV_DATABASE_TEMPLATE=template, DEV_OUTPUT=str(output), **programs)
+    command = [
+        make_test_venv(environment.cache),
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=short",
+        f"--junitxml={report}",
+        DEV / "scenarios",
+    ]
+    command += ["-k", expression] if expression else []
+    run_program(command, environ, lambda pid: drop_databases(environment, pid))
     if not report.is_file():
         raise SetupError("pytest wrote no report")
     suite = ElementTree.parse(report).getroot().find("testsuite")
@@ -280,17 +309,21 @@ def scenarios(environment, programs, template, output, expression):
     return max(ran - sum(bad), 0), sum(bad) - absent, absent
 
 
-def run_scenarios(environment, command, environ):
-    """Run pytest in a session of its own, and leave no server or database of it, however this ends."""
+def run_program(command, environ, finish=lambda pid: None):
+    """Run a program in a session of its own, and leave no server of it, however this ends.
+
+    :param finish: what to do at the end, with the number of the program's process
+    :return: its exit code
+    """
     process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        process.wait()
+        return process.wait()
     except BaseException:
-        process.send_signal(signal.SIGINT)  # pytest then stops its servers
+        process.send_signal(signal.SIGINT)  # the program then stops its servers
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(60)
         raise
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        drop_databases(environment, process.pid)
+        finish(process.pid)

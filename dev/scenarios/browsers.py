@@ -155,7 +155,8 @@ class Tab:
         with self.page.expect_response("**/op_single_session_login/status"):
             self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         self.page.wait_for_timeout(300)
-        assert self.page.locator(f"{TOAST}, .o_dialog").all_inner_texts() == []
+        shown = self.page.locator(f"{TOAST}, .o_dialog").all_inner_texts()
+        assert shown == [], shown
         assert "/web/login" not in self.page.url
 
     def screenshot(self, name):

@@ -1,12 +1,13 @@
+import contextlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from devtools.environment import odoo_environ
+from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
-from servers import ENVIRONMENT, PASSWORD, Server, odoo_command
+from servers import ENVIRONMENT, PASSWORD, Server, odoo
 
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 USERS = """
@@ -25,17 +26,6 @@ user("pia", "base.group_portal")
 user("eve", "base.group_system")
 env.cr.commit()
 """
-
-
-def odoo(*arguments, script=None):
-    """Run Odoo until it stops, with a script for its shell perhaps."""
-    command = [*odoo_command(), "--max-cron-threads=0", "--no-http", *arguments]
-    if script:
-        command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
-    done = subprocess.run(
-        command, input=script or "", env=odoo_environ(ENVIRONMENT), capture_output=True, text=True, check=False
-    )
-    assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +85,36 @@ def single_database_server(databases, folder):
     """With several databases, core loses the login form's database when it retries a request."""
     with Server(databases[:1], folder / "single") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server_with_own_postgresql(databases, folder):
+    """A server whose PostgreSQL may be stopped, and the context in which it is."""
+    own = with_own_cluster(ENVIRONMENT, folder / "postgresql")
+    with contextlib.ExitStack() as running:
+        cluster = running.enter_context(contextlib.ExitStack())
+        cluster.enter_context(postgresql(own))
+
+        @contextlib.contextmanager
+        def outage():
+            cluster.close()
+            try:
+                yield
+            finally:
+                cluster.enter_context(postgresql(own))
+
+        copy_to_cluster(own, databases[0])
+        options = [f"--db_host={own.pg_socket}"]
+        yield running.enter_context(Server(databases[:1], folder / "own-postgresql", *options)), outage
+
+
+def copy_to_cluster(target, database):
+    environ, options = odoo_environ(ENVIRONMENT), ["-U", "odoo", "-h"]
+    dump = [ENVIRONMENT.pg_bin / "pg_dump", *options, ENVIRONMENT.pg_socket, database]
+    sql = subprocess.run(dump, env=environ, capture_output=True, check=True).stdout
+    subprocess.run([target.pg_bin / "createdb", *options, target.pg_socket, database], env=environ, check=True)
+    restore = [target.pg_bin / "psql", *options, target.pg_socket, "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database]
+    subprocess.run(restore, env=environ, input=sql, stdout=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from devtools.test import ABSENT, unexpected_lines
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
 PASSWORD = "correct horse battery"
+STATUS = "/op_single_session_login/status"
 WORKERS = 4
 FILESTORE = ENVIRONMENT.data / "filestore"
 
@@ -41,25 +42,38 @@ def locked(database, table, condition):
         yield
 
 
-def odoo_command(*arguments):
+def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addon of faults at hand."""
-    return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons"])
+    return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons", *addons])
+
+
+def odoo(*arguments, script=None):
+    """Run Odoo until it stops, with a script for its shell perhaps; return what that printed."""
+    command = [*odoo_command(), "--max-cron-threads=0", "--no-http", *arguments]
+    if script:
+        command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
+    done = subprocess.run(
+        command, input=script or "", env=odoo_environ(ENVIRONMENT), capture_output=True, text=True, check=False
+    )
+    assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
+    return done.stdout
 
 
 class Server:
     """An Odoo server with workers and its websocket process, for as long as the context lasts."""
 
-    def __init__(self, databases, folder, *options, environ=()):
+    def __init__(self, databases, folder, *options, environ=(), addons=()):
         self.databases = databases
         self.data = folder / "data"
         self.log = folder / "odoo.log"
         self.port, self.websocket_port = free_port(), free_port()
+        self.ports = [self.port, self.websocket_port]
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
         self.command = [
             # Root without its capabilities obeys the modes of files, as an ordinary user does.
             *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []),
-            *odoo_command(),
+            *odoo_command(addons=addons),
             f"--data-dir={self.data}",
             f"--logfile={self.log}",
             f"--database={','.join(databases)}",
@@ -71,7 +85,7 @@ class Server:
         ]
 
     def __enter__(self):
-        self.data.mkdir(parents=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "filestore").symlink_to(FILESTORE)
         return self.start()
 
@@ -92,7 +106,7 @@ class Server:
     def wait(self, seconds=120):
         """Wait for both ports: without the websocket process no push would ever come."""
         deadline = time.monotonic() + seconds
-        for port in (self.port, self.websocket_port):
+        for port in self.ports:
             while not self.answers(port):
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the server does not answer on port {port}; its log: {self.log}")

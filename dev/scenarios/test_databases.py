@@ -2,10 +2,7 @@
 
 import pytest
 
-from conftest import odoo
-from servers import ENVIRONMENT, Device, Server, alive, odoo_source, psql, skip_without
-
-STATUS = "/op_single_session_login/status"
+from servers import ENVIRONMENT, STATUS, Device, Server, alive, odoo, odoo_source, psql, skip_without
 
 
 def test_same_user_id_in_another_database(server, login):

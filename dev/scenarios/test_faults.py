@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from conftest import odoo
 from devtools.test import has_module
-from servers import ENVIRONMENT, Device, Server, alive, psql, skip_without, skip_without_devices, stored
+from servers import ENVIRONMENT, Device, Server, alive, odoo, psql, skip_without, skip_without_devices, stored
 
 
 @pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
@@ -81,7 +80,8 @@ SWEEP_AMID_ANOTHER = """
 from unittest.mock import patch
 from odoo.addons.op_single_session_login.models import session_store
 user = env.ref("base.user_admin")
-values = {"user_id": user.id, "exclusive": True}
+partner_id = user.partner_id.id
+values = {"user_id": user.id, "exclusive": True, "replaced_identifier": False, "ip_address": False}
 old, new = env["op.single.session.login"].create([dict(values, identifier=name * 42) for name in "ab"])
 device = {"session_identifier": old.identifier, "user_id": user.id, "platform": "linux", "browser": "firefox"}
 device = env["res.device.log"].create(device)
@@ -90,7 +90,7 @@ def change_device(identifiers):
     with env.registry.cursor() as cr:
         cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
 with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
-    env(cr=cr)["op.single.session.login"]._sweep(new.id)
+    env(cr=cr)["op.single.session.login"]._sweep(new.id, values, partner_id)
 device.invalidate_recordset()
 assert device.revoked
 """

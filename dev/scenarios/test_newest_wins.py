@@ -229,6 +229,18 @@ def test_websocket_of_the_ended_session_is_closed(server, login, people):
         close_code(sockets[1])
 
 
+def test_websocket_of_an_ended_session_that_is_saved_again(server, login):
+    """Without a user: Odoo checks only sessions that have one."""
+    device, holder = Device(server).login(login), Device(server)
+    websocket = open_websocket(device)
+    holder.sid = device.sid
+    device.login(login)  # in the same browser, which need not be told
+    holder.open_login_page()
+    assert stored(*server.files_of(holder.sid)).get("uid") is None
+    Device(server).login(login)
+    assert close_code(websocket) == 4001
+
+
 def open_websocket(device):
     """Open a websocket as the web client does, subscribed and answered once."""
     websocket = create_connection(

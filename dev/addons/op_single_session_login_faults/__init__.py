@@ -2,7 +2,7 @@ import os
 
 from odoo import http
 
-from . import controllers
+from . import controllers, models
 
 
 def _strip_session_store():

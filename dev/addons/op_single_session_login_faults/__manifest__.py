@@ -5,6 +5,6 @@
     "category": "Hidden",
     "author": "op_single_session_login contributors",
     "license": "LGPL-3",
-    "depends": ["bus", "portal"],
+    "depends": ["op_single_session_login", "portal"],
     "post_load": "_strip_session_store",
 }

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import werkzeug
 
 from odoo.api import Environment
@@ -5,6 +8,10 @@ from odoo.http import request
 from odoo.modules.registry import Registry
 
 from odoo.addons.web.controllers.home import Home
+
+
+def kill_worker():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class FaultyHome(Home):
@@ -21,6 +28,10 @@ class FaultyHome(Home):
             request.env.cr.precommit.add(self._conflict)
         if fault == "foreign":
             self._ask_other_database(uid)
+        if fault == "killed before the commit":
+            request.env.cr.precommit.add(kill_worker)
+        if fault == "killed before the sweep":
+            request.env.cr.postcommit.add(kill_worker)  # older than the one that sweeps
         return location
 
     @staticmethod

@@ -1,0 +1,185 @@
+"""What breaks around the logins: workers, the database, the store's folder, the bus, the clock."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import socket
+import string
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from servers import PASSWORD, STATUS, Device, Server, alive, psql
+
+
+@pytest.mark.parametrize(
+    ("moment", "completed"), [("before the commit", False), ("before the sweep", True), ("in the sweep", True)]
+)
+def test_worker_is_killed(server, login, people, moment, completed):
+    bystander, first, second = Device(server).login(people.pop()), Device(server).login(login), Device(server)
+    second.open_login_page()
+    with pytest.raises(requests.ConnectionError):
+        second.send_login(login, path=f"/web/login?fault=killed {moment}")
+    assert alive(first, bystander) == [not completed, True]
+    assert bool(server.files_of(first.sid)) == (moment != "in the sweep")
+    third = Device(server).login(login)
+    assert alive(first, third, bystander) == [False, True, True]
+
+
+def test_postgresql_is_restarted(server_with_own_postgresql, login):
+    server, postgresql_outage = server_with_own_postgresql
+    ended, living = Device(server).login(login), Device(server).login(login)
+    other = Device(server)
+    other.open_login_page()
+    assert alive(ended, living) == [False, True]
+    sid = living.sid
+    with postgresql_outage():
+        assert living.get(STATUS).status_code >= 400
+        # Odoo has no database now
+        assert "/web/database/" in other.send_login(login).headers.get("Location", "/web/database/")
+    living.sid = sid
+    assert alive(ended, living, other) == [False, True, False]
+    newest = Device(server).login(login)
+    assert alive(ended, living, newest) == [False, False, True]
+
+
+# ----------------------------------------------------------------
+# The folder of the sessions
+# ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fragile_server(databases, folder):
+    # each worker makes the folder or fails at its first request: this one has had it
+    with Server(databases[:1], folder / "fragile", "--workers=1") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Forbid to write into a folder and those in it, of which there are all that a session may need."""
+    characters = string.ascii_letters + string.digits + "-_"
+    folders = [folder / "".join(pair) for pair in itertools.product(characters, repeat=2)]
+    for path in folders:
+        path.mkdir(exist_ok=True)
+        path.chmod(0o555)
+    try:
+        yield
+    finally:
+        for path in folders:
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_store_is_read_only(fragile_server, login, whole):
+    """Odoo fails where it can't write its temporary file, but says nothing where it can't rename that."""
+    server = fragile_server
+    first, second = Device(server).login(login), Device(server)
+    second.open_login_page()
+    assert first.uid  # what core saves at the first request
+    with read_only(server.sessions):
+        server.sessions.chmod(0o555 if whole else 0o755)
+        try:
+            assert second.send_login(login).status_code == (500 if whole else 303)
+            assert alive(first, second) == [True, False]
+        finally:
+            server.sessions.chmod(0o755)
+    assert alive(first, second) == [True, False]
+    third = Device(server).login(login)
+    assert alive(first, second, third) == [False, False, True]
+
+
+def test_store_has_vanished(fragile_server, login):
+    server = fragile_server
+    ended, living, other = Device(server).login(login), Device(server), Device(server)
+    content = server.files_of(ended.sid)[0].read_bytes()
+    living.login(login)
+    other.open_login_page()
+    away = server.sessions.rename(server.data / "away")
+    assert other.send_login(login).status_code >= 400
+    away.rename(server.sessions)
+    (server.sessions / ended.sid[:2] / ended.sid).write_bytes(content)
+    assert alive(ended, living, other) == [False, True, False]
+    shutil.rmtree(server.sessions)
+    server.sessions.mkdir()
+    newest = Device(server).login(login)
+    assert alive(living, newest) == [False, True]
+
+
+def test_store_is_full(databases, folder, people):
+    """The sessions are in a file system with room for a few of them."""
+    server = Server(databases[:1], folder / "full")
+    server.sessions.mkdir(parents=True)
+    mount = 'mount -t tmpfs -o mode=777,nr_blocks=8 none "$0" && exec "$@"'
+    server.command = [*unshare(), "sh", "-c", mount, server.sessions, *server.command]
+    with server:
+        living = {}
+        while try_to_login(device := Device(server), login := people.pop()):
+            if device.uid:  # what is saved then has a little more room at hand than what is left in the end
+                living[login] = device
+        refused, [login, first] = Device(server), living.popitem()
+        assert not try_to_login(refused, login)
+        assert alive(refused, first, *living.values()) == [False, True, *[True] * len(living)]
+        _, other = living.popitem()
+        Path(f"/proc/{server.process.pid}/root{server.sessions}", other.sid[:2], other.sid).unlink()
+        newest = Device(server).json_login(login)
+        assert alive(newest, first, *living.values()) == [True, False, *[True] * len(living)]
+
+
+def try_to_login(device, login):
+    answer = device.rpc("/web/session/authenticate", db=device.database, login=login, password=PASSWORD)
+    return "result" in answer
+
+
+def unshare():
+    """Return the command that gives a program mounts of its own, as root or as an ordinary user."""
+    commands = ["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]
+    for command in commands:
+        probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
+        if not subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
+            return command
+    pytest.fail("this machine lets nobody mount a file system")
+
+
+# ----------------------------------------------------------------
+# The bus, the clock
+# ----------------------------------------------------------------
+
+
+def test_bus_port_is_closed(databases, folder, login):
+    """The port belongs to another program: Odoo's websocket process never comes up."""
+    server = Server(databases[:1], folder / "no-bus")
+    with socket.create_server(("127.0.0.1", server.websocket_port)):
+        server.ports = [server.port]
+        with server:
+            first = Device(server).login(login)
+            assert first.uid
+            second = Device(server).login(login)
+            assert first.get(STATUS).json()["state"] == "ended"
+            assert alive(first, second) == [False, True]
+            assert "Address already in use" in server.log.read_text()
+
+
+def test_clock_is_set_back(databases, folder, login, people):
+    offset = folder / "offset"
+    environ = {
+        "LD_PRELOAD": os.environ["DEV_FAKETIME"],
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    offset.write_text("+0")
+    with Server(databases[:1], folder / "clock", environ=environ) as server:
+        bystander, first = Device(server).login(people.pop()), Device(server).login(login)
+        offset.write_text("-1h")
+        second = Device(server).login(login)
+        assert first.get(STATUS).json()["state"] == "ended"
+        assert alive(first, second, bystander) == [False, True, True]
+        third = Device(server).login(login)
+        assert alive(first, second, third, bystander) == [False, False, True, True]
+        query = f"SELECT login_date FROM op_single_session_login WHERE user_id = {third.uid} ORDER BY id"
+        dates = psql(databases[0], query)
+        assert dates[1] <= dates[2] < dates[0]
