@@ -40,7 +40,7 @@ def commands(tools, modules, addon):
     prettier = [tools / "node", modules / "node_modules/prettier/bin/prettier.cjs", "--check"]
     yield "prettier", [*prettier, "--config", DEV / "prettierrc.json", *scripts], addon
     yield "README.rst", [tools / "rst-lint", "--level", "info", addon / "README.rst"], addon.parent
-    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint", DEV / "bench"):
+    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint", DEV / "bench", DEV / "storm"):
         yield f"sh -n {script.name}", ["sh", "-n", script], REPOSITORY
     yield "bash -n .ci/run", ["bash", "-n", REPOSITORY / ".ci" / "run"], REPOSITORY
 

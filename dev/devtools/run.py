@@ -95,12 +95,13 @@ def digest_of_addon():
     return hashlib.sha256(content).hexdigest()
 
 
-def install(environment, database, *arguments):
+def install(environment, database, *arguments, addons=()):
     """Run Odoo until it has installed or updated modules.
 
+    :param addons: folders of more addons
     :raise SetupError: with the errors of its log
     """
-    command = odoo_command(environment, "-d", database, *arguments, "--stop-after-init", "--no-http")
+    command = odoo_command(environment, "-d", database, *arguments, "--stop-after-init", "--no-http", addons=addons)
     done = subprocess.run(command, env=odoo_environ(environment), capture_output=True, text=True, check=False)
     if done.returncode or " ERROR " in done.stderr:
         raise SetupError(f"Odoo could not make the database {database}:\n{done.stderr[-3000:]}")

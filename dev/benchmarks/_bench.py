@@ -1,0 +1,59 @@
+"""What the benchmarks share: databases, servers, ratios with their spread."""
+
+import contextlib
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+from servers import PASSWORD, Device, Server, psql
+
+DATABASES = json.loads(os.environ["DEV_DATABASES"])  # by what is in them, as in devtools/load.py
+FOLDER = Path(os.environ["DEV_OUTPUT"])
+
+
+@contextlib.contextmanager
+def bench_server(title, *names):
+    """Run a server with some of the databases, whose requests then meet the same workers."""
+    print(f"\n{title}", flush=True)
+    # a request may take long, and workers must not be replaced by new ones amid the measurements
+    options = ["--limit-time-real=100000", "--limit-time-cpu=100000", "--limit-request=1000000"]
+    with Server([DATABASES[name] for name in names], FOLDER / str(time.time_ns()), *options) as server:
+        yield server
+
+
+def make_users(server, name, count):
+    """Create users in a database and return their logins."""
+    logins = [f"{name}{time.time_ns()}-{number}" for number in range(count)]
+    values = [{"name": login, "login": login, "password": PASSWORD} for login in logins]
+    assert Device(server, DATABASES[name]).login("admin", "admin").call("res.users", "create", values)["result"]
+    return logins
+
+
+def timed(function, *arguments):
+    """Return how many seconds a call took."""
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def print_ratio(label, ratios):
+    """Print the median of ratios and the range that eight tenths of them fell into."""
+    ratios = sorted(ratios)
+    low, high = ratios[len(ratios) // 10], ratios[-1 - len(ratios) // 10]
+    spread = f"  ({low:.3f} to {high:.3f})" if len(ratios) > 1 else ""
+    print(f"  {label:<54} {statistics.median(ratios):>9.3f}{spread}", flush=True)
+
+
+def fill_register(database, rows, *logins):
+    """Add rows to the register, of logins of these users in turn, older than their sessions."""
+    users = ", ".join(f"'{login}'" for login in logins)
+    psql(
+        database,
+        f"""INSERT INTO op_single_session_login (user_id, identifier, exclusive, login_date, browser, platform)
+            SELECT ids[1 + i % array_length(ids, 1)], left(repeat(md5(i::text), 2), 42), TRUE, now(), 'chrome', 'linux'
+              FROM generate_series(1, {rows}) i,
+                   (SELECT array_agg(id) AS ids FROM res_users WHERE login IN ({users})) users""",
+    )
+    psql(database, "VACUUM ANALYZE op_single_session_login")

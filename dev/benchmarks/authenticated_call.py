@@ -1,0 +1,55 @@
+"""What the gate costs: the cheapest authenticated call, and a usual one, with a million logins in the register."""
+
+import statistics
+
+from _bench import DATABASES, bench_server, fill_register, make_users, print_ratio, timed
+
+from servers import Device, odoo
+
+ROWS = 1_000_000
+ROUNDS = 40
+CALLS = 100
+METHODS = {
+    "the cheapest call (context_get)": ("res.users", "context_get", []),
+    "a list of partners (web_search_read)": ("res.partner", "web_search_read", [], {"display_name": {}, "email": {}}),
+}
+# Prints what PostgreSQL does for the gate.
+PLAN = """
+execute = type(env.cr).execute
+def explain(cr, query, params=None, **options):
+    execute(cr, "EXPLAIN " + cr.mogrify(query, params).decode())
+    print(*(f"    {{line}}" for [line] in cr.fetchall()), sep="\\n")
+    execute(cr, query, params, **options)
+type(env.cr).execute = explain
+print("  The gate's query, one for each request:")
+assert env["op.single.session.login"]._is_ended("{sid}") is False
+"""
+
+
+def main():
+    title = f"a call with the addon / without, {ROUNDS} rounds of {CALLS} calls each, {ROWS:,} rows"
+    with bench_server(title, "plain", "addon", "query") as server:
+        users = {name: make_users(server, name, 8) for name in ("plain", "addon", "query")}
+        fill_register(DATABASES["addon"], ROWS, *users["addon"])
+        devices = {name: Device(server, DATABASES[name]).login(users[name][0]) for name in users}
+        for label, call in METHODS.items():
+            measure(devices, call)
+            rounds = [measure(devices, call) for _ in range(ROUNDS)]
+            print_ratio(label, [medians["addon"] / medians["plain"] for medians in rounds])
+            print_ratio(
+                "  with SELECT 1 in place of the addon", [medians["query"] / medians["plain"] for medians in rounds]
+            )
+        print(odoo("-d", DATABASES["addon"], script=PLAN.format(sid=devices["addon"].sid)))
+
+
+def measure(devices, call):
+    """Return the median time of each device's calls, which take turns."""
+    times = {name: [] for name in devices}
+    for number in range(CALLS):
+        for name in sorted(devices, reverse=number % 2):
+            times[name].append(timed(devices[name].call, *call))
+    return {name: statistics.median(durations) for name, durations in times.items()}
+
+
+if __name__ == "__main__":
+    main()

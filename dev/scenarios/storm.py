@@ -1,0 +1,171 @@
+"""What dev/storm runs: rounds of simultaneous logins, amid requests, rotations, logouts and ticks of the box."""
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from servers import PASSWORD, STATUS, Device, Server, stored
+
+AT_ONCE = 8
+LOGIN = "storm"
+DISTURBANCES = ("rotation", "logout", "box")
+HAUNTS = ("/web?debug=1", STATUS, "/web/session/get_session_info?debug=1")
+
+
+class Storm:
+    """One user in one database, the sessions that were ended so far, and what went wrong."""
+
+    def __init__(self, server, database, seed, has_addon):
+        self.server = server
+        self.database = database
+        self.random = random.Random(seed)  # noqa: S311 to repeat a storm, not to keep a secret
+        self.has_addon = has_addon
+        self.answers = Counter()
+        self.failures = []
+        self.ended = []  # session ids
+        self.rotates, self.rotations = False, 0  # 17.0 and 18.0 do not
+        self.survivor = None
+        self.pool = ThreadPoolExecutor(AT_ONCE + 8)
+        self.admin = self.device().login("admin", "admin")
+        values = {"name": LOGIN, "login": LOGIN, "password": PASSWORD}
+        self.user_id = self.admin.call("res.users", "create", values)["result"]
+
+    def device(self, sid=None):
+        device = Device(self.server, self.database)
+        device.http.hooks["response"].append(lambda response, **_: self.answers.update([response.status_code]))
+        if sid:
+            device.sid = sid
+        return device
+
+    def run(self, rounds):
+        """Stop at the first round in which something went wrong."""
+        for number in range(1, rounds + 1):
+            disturbances = [name for name in DISTURBANCES if self.random.random() < 0.4]
+            try:
+                self.run_round(disturbances)
+            except Exception as error:
+                self.failures.append(f"{type(error).__name__}: {error}")
+            if self.failures:
+                print(f"round {number} ({', '.join(disturbances) or 'logins alone'}): {self.failures}")
+                return
+            if number % 50 == 0 or number == rounds:
+                print(f"{number} rounds, {len(self.ended)} sessions ended, {self.rotations} rotated", flush=True)
+        if self.has_addon:
+            self.expect_over(self.ended)
+            if rounds >= 100 and self.rotates and not self.rotations:
+                self.failures.append("no session was rotated")
+
+    def run_round(self, disturbances):
+        devices = [self.device() for _ in range(AT_ONCE)]
+        list(self.pool.map(Device.open_login_page, devices))
+        if self.survivor and "rotation" in disturbances:
+            self.make_rotate(self.survivor)
+        ghosts = [self.device(sid) for sid in self.random.sample(self.ended[-200:], min(3, len(self.ended)))]
+        old = [self.survivor] if self.survivor else []
+        old_sids = [device.sid for device in old]
+        actions = [lambda device=device: self.log_in(device) for device in devices]
+        actions += [lambda device=device: self.haunt(device) for device in ghosts + old]
+        if old and "logout" in disturbances:
+            actions.append(lambda: old[0].get("/web/session/logout"))
+        if self.has_addon and "box" in disturbances:
+            actions.append(self.tick_and_untick)
+        self.start_together(actions)
+        if not self.has_addon:
+            return
+        if "box" in disturbances:  # several may live now; the next login ends them
+            devices.append(self.device().login(LOGIN))
+        self.judge(devices + old + ghosts)
+        self.ended += old_sids
+        self.expect_over(self.ended[-3 * AT_ONCE :])
+
+    def start_together(self, actions):
+        """Run all actions at the same moment, and fail if one of them fails."""
+        barrier = threading.Barrier(len(actions))
+
+        def start(action):
+            barrier.wait()
+            return action()
+
+        list(self.pool.map(start, actions))
+
+    def log_in(self, device):
+        status = device.send_login(LOGIN).status_code
+        if status != 303:
+            self.failures.append(f"a login was answered {status}")
+
+    def haunt(self, device):
+        """Send requests that save the session or make it rotate, while it is being ended."""
+        sid = device.sid
+        for path in HAUNTS:
+            if "get_session_info" in path:
+                device.rpc(path)
+            else:
+                device.get(path, allow_redirects=False)
+        if device.sid != sid and device.sid[: len(sid) // 2] == sid[: len(sid) // 2]:
+            self.rotations += 1
+
+    def tick_and_untick(self):
+        for ticked in (True, False, True, False):
+            self.admin.call("res.users", "write", [self.user_id], {"allow_multiple_sessions": ticked})
+
+    def make_rotate(self, device):
+        """Make a session so old that 19.0 gives it another id at its next request."""
+        for file in self.server.files_of(device.sid):
+            session = stored(file)
+            self.rotates = "create_time" in session
+            if self.rotates and "next_sid" not in session:
+                file.write_text(json.dumps({**session, "create_time": time.time() - 4 * 3600}))
+
+    def judge(self, devices):
+        """Exactly one session lives: of this round's, and of those before it."""
+        living = [device for device, uid in zip(devices, self.pool.map(uid_of, devices), strict=True) if uid]
+        if len({device.sid[: len(device.sid) // 2] for device in living}) != 1:
+            self.failures.append(f"{len(living)} sessions live")
+            return
+        [self.survivor] = living[:1]
+        self.ended += [device.sid for device in devices if device.sid and device not in living]
+
+    def expect_over(self, sids):
+        devices = [self.device(sid) for sid in sids]
+        revived = sum(map(bool, self.pool.map(uid_of, devices)))
+        if revived:
+            self.failures.append(f"{revived} of {len(sids)} ended sessions live again")
+
+
+def uid_of(device):
+    return device.uid
+
+
+def rage(database, rounds, seed, has_addon):
+    """Let the storm rage on a server of its own: with one database, no request is for none."""
+    with Server([database], Path(os.environ["DEV_OUTPUT"]) / database) as server:
+        storm = Storm(server, database, seed, has_addon)
+        storm.run(rounds)
+        # what Odoo says of a transaction that it then repeats
+        storm.failures += [line for line in server.unexpected_log_lines() if "could not serialize access" not in line]
+    return storm
+
+
+def main(rounds, seed):
+    print(f"{rounds} rounds of {AT_ONCE} simultaneous logins, seed {seed}", flush=True)
+    databases = json.loads(os.environ["DEV_DATABASES"])
+    plain = rage(databases["plain"], max(rounds // 10, 1), seed, has_addon=False)
+    storm = rage(databases["addon"], rounds, seed, has_addon=True)
+    for name, one in (("without the addon", plain), ("with the addon", storm)):
+        print(f"answers {name}: {', '.join(f'{count} x {code}' for code, count in sorted(one.answers.items()))}")
+        for failure in one.failures:
+            print(failure)
+    errors = {code for code in storm.answers if code >= 500} - set(plain.answers)
+    held = not (plain.failures or storm.failures or errors)
+    print("the promise held" if held else "the promise did NOT hold")
+    return int(not held)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
