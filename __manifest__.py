@@ -8,6 +8,7 @@
     "depends": ["web", "bus"],
     "data": [
         "security/ir.model.access.csv",
+        "views/login_session_views.xml",
         "views/res_users_views.xml",
         "views/webclient_templates.xml",
     ],

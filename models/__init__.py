@@ -1,1 +1,1 @@
-from . import bus_bus, ir_http, login_session, res_users
+from . import bus_bus, ir_http, login_session, login_session_administration, res_users

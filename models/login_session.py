@@ -12,12 +12,9 @@ from odoo.http import request, root
 from odoo.tools import SQL, consteq
 from odoo.tools.misc import format_datetime
 
-from . import session_store
+from . import parameters, session_store
 
 _logger = logging.getLogger(__name__)
-
-# A session that comes back, from a backup say, must still find the row that refuses it.
-RETENTION = timedelta(days=90)
 
 # How long the answer to a login may take to bring the browser its new cookie.
 COOKIE_DELAY = timedelta(minutes=1)
@@ -32,7 +29,7 @@ NAMES = {
 }
 
 
-def _in_new_transaction(registry, method, *arguments):
+def in_new_transaction(registry, method, *arguments):
     """Call a method of the register in a transaction of its own; never raise.
 
     For the hooks after a commit or a rollback, which must not fail the request.
@@ -62,6 +59,8 @@ class LoginSession(models.Model):
     identifier = fields.Char("Session Identifier", required=True)
     exclusive = fields.Boolean(help="This login ended the user's other sessions.")
     revoked = fields.Boolean(help="This session is over, whether there is a newer login or not.")
+    revoked_date = fields.Datetime("Revoked On", help="When an administrator ended this session.")
+    swept = fields.Boolean(help="A newer login found this session alive and ended it.")
     login_date = fields.Datetime("Since", required=True, default=fields.Datetime.now)
     browser = fields.Char()
     platform = fields.Char()
@@ -157,8 +156,8 @@ class LoginSession(models.Model):
         login = logins.create(values)
         # sudo - res.users: whoever logs in, on whatever path
         partner = user.sudo().partner_id
-        cr.postcommit.add(partial(_in_new_transaction, registry, "_sweep", login.id, values, partner.id))
-        cr.postrollback.add(partial(_in_new_transaction, registry, "_refuse", values))
+        cr.postcommit.add(partial(in_new_transaction, registry, "_sweep", login.id, values, partner.id))
+        cr.postrollback.add(partial(in_new_transaction, registry, "_refuse", values))
         return login
 
     def _refuse_unless_stored(self, sid):
@@ -184,12 +183,17 @@ class LoginSession(models.Model):
             "identifier": session_store.get_identifier(sid),
             # sudo - res.users: the person who logs in may not read the box
             "exclusive": not user.sudo().allow_multiple_sessions,
-            "browser": httprequest.user_agent.browser,
-            "platform": httprequest.user_agent.platform,
+            "browser": self._get_name(httprequest.user_agent.browser),
+            "platform": self._get_name(httprequest.user_agent.platform),
             "ip_address": self._get_ip_address(httprequest.remote_addr),
             # set by ir.http._authenticate; nothing of ours runs in a request without a database
             "replaced_identifier": getattr(request, "single_session_identifier", None),
         }
+
+    @api.model
+    def _get_name(self, name):
+        """Return the name of a browser or a platform as people write it, None if it is unknown."""
+        return NAMES.get(name, name.capitalize()) if name else None
 
     @api.model
     def _get_ip_address(self, text):
@@ -236,14 +240,11 @@ class LoginSession(models.Model):
         identifiers = self._find_ended(login_id, values["user_id"])
         if not identifiers:
             return
-        existing = session_store.find_existing(identifiers)
-        # not those of before an upgrade from 17.0: they are shorter, for which 19.0 would delete none at all
-        session_store.delete(existing)
-        self._revoke_devices(identifiers)
-        if set(identifiers) != {values["replaced_identifier"]}:  # the own browser need not be told
-            # Core checks the session of a websocket that a message is for, and closes it with 4001.
-            partner = self.env["res.partner"].browse(partner_id)
-            self.env["bus.bus"]._sendone(partner, "op_single_session_login/ended", {})
+        replaced = {values["replaced_identifier"]} & set(identifiers)  # core itself has deleted its file
+        existing = self._discard(identifiers)
+        self._mark_swept([*existing, *replaced])
+        if set(identifiers) != replaced:  # the own browser need not be told
+            self._wake_websockets(partner_id)
         if existing:
             _logger.info(
                 "Single session: ENDED %d for user %d (login from %s)",
@@ -276,6 +277,44 @@ class LoginSession(models.Model):
         )
         return [identifier for [identifier] in self.env.cr.fetchall()]
 
+    @api.model
+    def _discard(self, identifiers):
+        """Delete the files of sessions and mark their devices; return those that had a file."""
+        existing = session_store.find_existing(identifiers)
+        # not those of before an upgrade from 17.0: they are shorter, for which 19.0 would delete none at all
+        session_store.delete(existing)
+        self._revoke_devices(identifiers)
+        return existing
+
+    @api.model
+    def _wake_websockets(self, partner_id):
+        # Core checks the session of a websocket that a message is for, and closes it with 4001.
+        self.env["bus.bus"]._sendone(self.env["res.partner"].browse(partner_id), "op_single_session_login/ended", {})
+
+    @api.model
+    def _mark_swept(self, identifiers):
+        """Remember for administrators which sessions a login has ended: the others were over before."""
+        self._tick("op_single_session_login", "swept", "identifier", identifiers)
+
+    @api.model
+    def _tick(self, table, column, key, identifiers):
+        """Tick rows of sessions, but for those that another sweep is about to tick."""
+        if identifiers:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE %(table)s SET %(column)s = TRUE WHERE id IN (
+                           SELECT id FROM %(table)s
+                            WHERE %(key)s IN %(identifiers)s AND %(column)s IS NOT TRUE
+                              FOR UPDATE SKIP LOCKED)
+                    """,
+                    table=SQL.identifier(table),
+                    column=SQL.identifier(column),
+                    key=SQL.identifier(key),
+                    identifiers=tuple(identifiers),
+                )
+            )
+
     # ------------------------------------------------------------
     # What the person is told
     # ------------------------------------------------------------
@@ -289,9 +328,9 @@ class LoginSession(models.Model):
         """
         if self._is_alive(session):
             return {"state": "alive"}
-        login = self._find_newer_login(request.httprequest.cookies.get("session_id"))
+        login = self._find_told(request.httprequest.cookies.get("session_id"))
         if login:
-            return {"state": "ended", "message": login.with_context(lang=login.user_id.lang)._describe()}
+            return {"state": "ended", "message": login.with_context(lang=login.user_id.lang)._describe_end()}
         return {"state": "none"}
 
     @api.model
@@ -303,33 +342,36 @@ class LoginSession(models.Model):
         return bool(token) and consteq(token, session.session_token or "")
 
     @api.model
-    def _find_newer_login(self, sid):
-        """Return the login that ended a session: none if it lives, is unknown or went another way.
+    def _find_told(self, sid):
+        """Return the login whose session a newer login or an administrator ended, for the person to be told.
 
         The tabs of a browser may hear of the login that took the place of its session before its new
         cookie arrives: to them that is no end. Whoever still comes with the old one later is another
         browser, with a stolen cookie or with its owner's.
 
         :param sid: what a browser sent as its session id, which may be anything
+        :return: no login if the session lives, is unknown or went another way
         """
         if not sid or not root.session_store.is_valid_key(sid):
             return self.browse()
         self.env.cr.execute(
             SQL(
                 """
-                SELECT newer.id
+                SELECT own.id
                   FROM op_single_session_login own
-                  JOIN LATERAL (
+             LEFT JOIN LATERAL (
                        SELECT id
                          FROM op_single_session_login
                         WHERE user_id = own.user_id AND exclusive AND -id < -own.id
                      ORDER BY -id DESC
                         LIMIT 1
                        ) newer ON TRUE
-                 WHERE own.identifier = %(identifier)s AND own.revoked IS NOT TRUE AND NOT EXISTS (
+                 WHERE own.identifier = %(identifier)s AND (
+                       own.revoked_date IS NOT NULL
+                    OR own.revoked IS NOT TRUE AND newer.id IS NOT NULL AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
                         WHERE login.user_id = own.user_id AND login.id > own.id
-                          AND login.replaced_identifier = %(identifier)s AND login.login_date > %(lately)s)
+                          AND login.replaced_identifier = %(identifier)s AND login.login_date > %(lately)s))
               ORDER BY newer.id
                  LIMIT 1
                 """,
@@ -340,22 +382,30 @@ class LoginSession(models.Model):
         # sudo - op.single.session.login: the holder of the ended session's cookie may know
         return self.sudo().browse(self.env.cr.fetchone())
 
-    def _describe(self):
-        """Say when and with what this login was made, in the person's time zone; never from which address.
+    def _describe_end(self):
+        """Say in the person's time zone when an administrator ended this session, or which login did.
+
+        Never from which address.
 
         :rtype: str
         """
+        # isolated: each keeps its own direction in a sentence that is written from right to left
+        if self.revoked_date:
+            date = f"\u2068{self._format(self.revoked_date)}\u2069"
+            return _("It was ended by an administrator: %(date)s.", date=date)
+        newer = self.newer_login_id
+        parts = filter(None, [newer._get_device_name(), self._format(newer.login_date)])
+        details = ", ".join(f"\u2068{part}\u2069" for part in parts)
+        return _("Your account was signed in on another device: %(details)s.", details=details)
+
+    def _format(self, date):
         # the cookie may say anything: an unknown time zone is taken for UTC
         timezone = self.user_id.tz or request.httprequest.cookies.get("tz") or "UTC"
-        date = format_datetime(self.env, self.login_date, tz=timezone)
-        # isolated: each keeps its own direction in a sentence that is written from right to left
-        details = ", ".join(f"\u2068{detail}\u2069" for detail in (self._get_device_name(), date) if detail)
-        # pylint: disable-next=prefer-env-translation # 17.0 has no env._
-        return _("Your account was signed in on another device: %(details)s.", details=details)
+        return format_datetime(self.env, date, tz=timezone)
 
     def _get_device_name(self):
         """Return the login's browser and platform as far as they are known, as in ``Firefox (Linux)``."""
-        names = [NAMES.get(name, name.capitalize()) for name in (self.browser, self.platform) if name]
+        names = [name for name in (self.browser, self.platform) if name]
         return f"{names[0]} ({names[1]})" if len(names) == 2 else "".join(names)
 
     # ------------------------------------------------------------
@@ -375,10 +425,8 @@ class LoginSession(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO op_single_session_login
-                            (user_id, identifier, login_date, browser, platform, ip_address)
                 SELECT DISTINCT ON (session_identifier)
-                       user_id, session_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
+                       session_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
                        browser, platform, ip_address
                   FROM res_device_log device
                  WHERE user_id = %s AND revoked IS NOT TRUE AND length(session_identifier) = 42 AND NOT EXISTS (
@@ -388,23 +436,25 @@ class LoginSession(models.Model):
                 user.id,
             )
         )
+        self.create(
+            [
+                {
+                    "user_id": user.id,
+                    "identifier": identifier,
+                    "login_date": date,
+                    "browser": self._get_name(browser),
+                    "platform": self._get_name(platform),
+                    "ip_address": ip_address,
+                }
+                for identifier, date, browser, platform, ip_address in self.env.cr.fetchall()
+            ]
+        )
 
     @api.model
     def _revoke_devices(self, identifiers):
         """Mark the devices of ended sessions as revoked, as core's own revocation does."""
-        if "res.device.log" not in self.env:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE res_device_log SET revoked = TRUE WHERE id IN (
-                       SELECT id FROM res_device_log
-                        WHERE session_identifier IN %s AND revoked IS NOT TRUE
-                          FOR UPDATE SKIP LOCKED)
-                """,
-                tuple(identifiers),
-            )
-        )
+        if "res.device.log" in self.env:
+            self._tick("res_device_log", "revoked", "session_identifier", identifiers)
 
     # ------------------------------------------------------------
     # Sessions older than the addon, rows past their use
@@ -423,18 +473,25 @@ class LoginSession(models.Model):
     def _gc_logins(self):
         """Delete the rows that can decide nothing any more.
 
-        Ended sessions stay refused for the retention time. The newest exclusive row of a user
-        stays for good: it refuses the others.
+        Ended sessions stay refused for the retention time: one that comes back, from a backup say, must still
+        find the row that refuses it. The newest exclusive row of a user stays for good: it refuses the others.
         """
-        limit = fields.Datetime.now() - max(RETENTION, 2 * session_store.get_lifetime(self.env))
+        retention = timedelta(days=parameters.get_retention_days(self.env))
+        limit = fields.Datetime.now() - max(retention, 2 * session_store.get_lifetime(self.env))
         self.env.cr.execute(
             SQL(
                 """
-                DELETE FROM op_single_session_login own
-                 WHERE own.login_date < %(limit)s AND (own.revoked OR EXISTS (
-                       SELECT FROM op_single_session_login newer
-                        WHERE newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id
-                          AND newer.login_date < %(limit)s))
+                DELETE FROM op_single_session_login WHERE id IN (
+                       SELECT own.id
+                         FROM op_single_session_login own
+                    LEFT JOIN (
+                              SELECT user_id, max(id) AS id
+                                FROM op_single_session_login
+                               WHERE exclusive AND login_date < %(limit)s
+                            GROUP BY user_id
+                              ) newest USING (user_id)
+                        WHERE coalesce(own.revoked_date, own.login_date) < %(limit)s
+                          AND (own.id < newest.id OR own.revoked AND own.exclusive IS NOT TRUE))
                 """,
                 limit=limit,
             )
@@ -449,9 +506,9 @@ class LoginSession(models.Model):
                 """
                 SELECT id, identifier
                   FROM op_single_session_login own
-                 WHERE login_date < %s AND exclusive IS NOT TRUE AND NOT EXISTS (
+                 WHERE login_date < %s AND exclusive IS NOT TRUE AND revoked IS NOT TRUE AND NOT EXISTS (
                        SELECT FROM op_single_session_login newer
-                        WHERE newer.user_id = own.user_id AND newer.exclusive AND newer.id > own.id)
+                        WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id)
                 """,
                 limit,
             )

@@ -12,21 +12,35 @@ def get_poll_interval(env):
     :return: seconds; 0 when pages do not ask by themselves
     :rtype: int
     """
-    # sudo - ir.config_parameter: pages of everybody depend on it
-    value = env["ir.config_parameter"].sudo().get_param("op_single_session_login.poll_interval")
-    return _parse("op_single_session_login.poll_interval", value, 30, 5, 3600)
+    return _read(env, "op_single_session_login.poll_interval", 30, 5, 3600, or_zero=True)
+
+
+def get_retention_days(env):
+    """Return how long the register keeps the logins whose sessions are over.
+
+    :return: days
+    :rtype: int
+    """
+    return _read(env, "op_single_session_login.retention_days", 90, 7, 3650)
+
+
+def _read(env, name, *bounds, **options):
+    # sudo - ir.config_parameter: pages of everybody depend on them
+    return _parse(name, env["ir.config_parameter"].sudo().get_param(name), *bounds, **options)
 
 
 @functools.lru_cache
-def _parse(name, value, default, lowest, highest):
-    """Return a whole number within its bounds, or 0; what it is not is told once for each process."""
+def _parse(name, value, default, lowest, highest, or_zero=False):
+    """Return a whole number within its bounds, or 0 where that is allowed; what it is not is told once per process."""
     try:
         number = int(value or default)
     except ValueError:
         _logger.warning("Single session: %s is no whole number, %d is used", name, default)
         return default
-    if number == 0 or lowest <= number <= highest:
+    if lowest <= number <= highest or (or_zero and number == 0):
         return number
     bounded = min(max(number, lowest), highest)
-    _logger.warning("Single session: %s is not 0 or from %d to %d, %d is used", name, lowest, highest, bounded)
+    _logger.warning(
+        "Single session: %s is not %sfrom %d to %d, %d is used", name, "0 or " * or_zero, lowest, highest, bounded
+    )
     return bounded

@@ -1,7 +1,8 @@
-from odoo import api, fields, models
+from odoo import _, api, fields, models
 from odoo.http import request
 
 from . import session_store
+from .login_session_administration import notify
 
 
 class ResUsers(models.Model):
@@ -13,6 +14,30 @@ class ResUsers(models.Model):
         help="Ticked: the user may be logged in from several browsers and devices at the same time.\n"
         "Not ticked: each new login ends the user's other sessions.",
     )
+
+    login_session_count = fields.Integer(compute="_compute_login_session_count", groups="base.group_erp_manager")
+    signs_in_with_oauth = fields.Boolean(compute="_compute_signs_in_with_oauth", groups="base.group_erp_manager")
+
+    def _compute_login_session_count(self):
+        logins = self.env["op.single.session.login"]
+        for user in self:
+            user.login_session_count = logins.search_count([("user_id", "=", user.id)])
+
+    def _compute_signs_in_with_oauth(self):
+        for user in self:
+            user.signs_in_with_oauth = "oauth_uid" in self._fields and bool(user.oauth_uid)
+
+    def action_allow_multiple_sessions(self):
+        return self._set_allow_multiple_sessions(True)
+
+    def action_disallow_multiple_sessions(self):
+        return self._set_allow_multiple_sessions(False)
+
+    def _set_allow_multiple_sessions(self, allow):
+        """Tick or untick the box of these users, and say for how many that was a change."""
+        changed = self.filtered(lambda user: user.allow_multiple_sessions != allow)
+        changed.allow_multiple_sessions = allow
+        return notify(_("Users changed: %(count)d", count=len(changed)))
 
     @api.model
     def _add_missing_default_values(self, values):

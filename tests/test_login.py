@@ -48,7 +48,7 @@ class TestNewestWins(SingleSessionCase):
         device = self.login()
         login = self.logins_of(device)
         self.assertEqual((login.user_id, login.exclusive), (self.user, True))
-        self.assertEqual((login.browser, login.platform), ("firefox", "linux"))
+        self.assertEqual((login.browser, login.platform), ("Firefox", "Linux"))
         self.assertEqual(login.ip_address, "127.0.0.1")
         self.assertNotIn(device.sid, str(self.logins.search([]).read()))
 

@@ -1,4 +1,4 @@
-"""How many logins a server completes in a time, with simultaneous clients and passwords that cost nothing."""
+"""How many logins a server completes in a time, with simultaneous clients."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,17 +7,24 @@ from _bench import DATABASES, bench_server, make_users, print_ratio, timed
 from servers import Device
 
 CLIENTS = 8
-LOGINS = 15
 ROUNDS = 15
 
 
 def main():
-    title = f"logins in a time with the addon / without, {CLIENTS} clients, {ROUNDS} rounds of {LOGINS} logins each"
-    with bench_server(title, "plain", "addon") as server, ThreadPoolExecutor(CLIENTS) as pool:
-        users = {name: make_users(server, name, CLIENTS) for name in ("plain", "addon")}
+    compare("passwords that cost nothing", "plain", "addon", 15)
+    compare("passwords hashed as usual", "plain_hashed", "addon_hashed", 2)
+
+
+def compare(passwords, plain, addon, logins):
+    title = (
+        f"logins in a time with the addon / without, {passwords}, "
+        f"{CLIENTS} clients, {ROUNDS} rounds of {logins} logins each"
+    )
+    with bench_server(title, plain, addon) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        users = {name: make_users(server, name, CLIENTS) for name in (plain, addon)}
 
         def log_in(name, user):
-            for _ in range(LOGINS):
+            for _ in range(logins):
                 Device(server, DATABASES[name]).json_login(user)
 
         def run(name, different):
@@ -27,7 +34,7 @@ def main():
         for different, who in ((1, "all as one user"), (CLIENTS, "each as another user")):
             for name in users:
                 run(name, different)
-            print_ratio(who, [timed(run, "plain", different) / timed(run, "addon", different) for _ in range(ROUNDS)])
+            print_ratio(who, [timed(run, plain, different) / timed(run, addon, different) for _ in range(ROUNDS)])
 
 
 if __name__ == "__main__":

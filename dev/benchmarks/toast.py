@@ -16,8 +16,8 @@ ROUNDS = 10
 def main():
     title = f"time from the other login's answer to the toast / the poll interval of {INTERVAL} s, {ROUNDS} rounds"
     with bench_server(title, "addon") as server, sync_playwright() as playwright:
-        admin = Device(server).login("admin", "admin")
         [login] = make_users(server, "addon", 1)
+        admin = Device(server).login("admin", "admin")
         with playwright.chromium.launch(executable_path=os.environ["DEV_CHROMIUM"]) as chromium:
             for websocket, label in ((True, "with the websocket, pages do not ask"), (False, "without")):
                 set_interval(admin, 0 if websocket else INTERVAL)
@@ -27,7 +27,8 @@ def main():
 
 
 def set_interval(admin, seconds):
-    admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds))
+    answer = admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds))
+    assert "result" in answer, answer
 
 
 def measure(server, chromium, proxy, login):

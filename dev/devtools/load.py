@@ -10,8 +10,15 @@ from .run import install
 from .test import copy_database, drop_databases, find_programs, make_template, run_program
 
 LOAD = f"{ADDON}_load"
-# Databases by what is installed in them. Passwords cost next to nothing in all of them.
-MODULES = {"plain": LOAD, "addon": f"{LOAD},{ADDON}", "query": f"{ADDON}_query", "scan": f"{ADDON}_scan"}
+# Databases by what is installed in them. Passwords cost next to nothing where they are not hashed as usual.
+MODULES = {
+    "plain": LOAD,
+    "addon": f"{LOAD},{ADDON}",
+    "query": f"{ADDON}_query",
+    "scan": f"{ADDON}_scan",
+    "plain_hashed": "bus,portal",
+    "addon_hashed": f"bus,portal,{ADDON}",
+}
 
 
 @contextlib.contextmanager

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from browsers import Proxy, Tab
 from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
-from servers import ENVIRONMENT, PASSWORD, Server, odoo
+from playwright.sync_api import sync_playwright
+from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
 
+# What Chromium would ask of the network by itself.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 USERS = """
 from odoo import Command
@@ -121,3 +125,66 @@ def copy_to_cluster(target, database):
 def login(people):
     """The login of a user that no other test has used."""
     return people.pop()
+
+
+@pytest.fixture(scope="module")
+def launch():
+    """Start a Chromium; its language is an option, since websockets do not have their page's."""
+    with sync_playwright() as playwright:
+
+        def start(lang="en-US"):
+            return playwright.chromium.launch(
+                executable_path=os.environ["DEV_CHROMIUM"], args=[*QUIET, f"--accept-lang={lang}"]
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def chromium(launch):
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site_without_websocket(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx-without-websocket", websocket=False) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def admin(single_database_server):
+    return Device(single_database_server).login("admin", "admin")
+
+
+@pytest.fixture
+def poll_every(admin):
+    """Set the poll interval for the pages that are opened next, in seconds."""
+
+    def write(seconds):
+        assert "error" not in admin.call(
+            "ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds)
+        )
+
+    yield write
+    write(30)
+
+
+@pytest.fixture
+def open_tab(chromium, site):
+    """Open a tab in a browser of its own."""
+    contexts = []
+
+    def open_one(url=site.url, browser=chromium):
+        contexts.append(browser.new_context())
+        return Tab(contexts[-1], url)
+
+    yield open_one
+    for context in contexts:
+        context.close()

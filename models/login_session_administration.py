@@ -1,0 +1,207 @@
+"""What administrators of users see of the login register, and how they end a session."""
+
+import logging
+from functools import partial
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.http import request
+from odoo.tools import SQL
+
+from odoo.addons.base.models.res_users import check_identity
+
+from . import session_store
+from .login_session import in_new_transaction
+
+_logger = logging.getLogger(__name__)
+
+STATES = [
+    ("active", "Active"),
+    ("newer_login", "Ended by a newer login"),
+    ("administrator", "Ended by an administrator"),
+    ("gone", "Signed out or expired"),
+    ("refused", "Login not completed"),
+]
+
+# As far as the register knows: of what is active to it, the store tells what is gone.
+STATE = SQL("""
+    CASE WHEN op_single_session_login.revoked_date IS NOT NULL THEN 'administrator'
+         WHEN op_single_session_login.revoked THEN 'refused'
+         WHEN op_single_session_login.swept THEN 'newer_login'
+         WHEN EXISTS (SELECT FROM op_single_session_login newer
+                       WHERE newer.user_id = op_single_session_login.user_id
+                         AND newer.exclusive AND -newer.id < -op_single_session_login.id) THEN 'gone'
+         ELSE 'active' END
+""")
+
+
+def notify(message):
+    """Return the action that shows a message and reloads what is shown."""
+    return {
+        "type": "ir.actions.client",
+        "tag": "display_notification",
+        "params": {
+            "type": "success",
+            "message": message,
+            "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+        },
+    }
+
+
+class LoginSession(models.Model):
+    _inherit = "op.single.session.login"
+
+    state = fields.Selection(STATES, compute="_compute_state", search="_search_state")
+    newer_login_id = fields.Many2one(
+        "op.single.session.login",
+        "Newer Login",
+        compute="_compute_newer_login_id",
+        help="The next login of the user that ends the others.",
+    )
+    ended_date = fields.Datetime("Ended On", compute="_compute_ended_date")
+    several_a_day = fields.Boolean(
+        store=False,
+        search="_search_several_a_day",
+        help="The user has logged in several times on that day.",
+    )
+
+    @api.depends("browser", "platform", "ip_address")
+    def _compute_display_name(self):
+        for login in self:
+            details = filter(None, [login._get_device_name(), login.ip_address])
+            login.display_name = ", ".join(details) or str(login.id)
+
+    @api.depends("revoked", "revoked_date", "swept")
+    def _compute_state(self):
+        condition = SQL("id IN %s", tuple(self.ids) or (0,))
+        state = self._get_state_sql(condition)
+        self.env.cr.execute(SQL("SELECT id, %s FROM op_single_session_login WHERE %s", state, condition))
+        states = dict(self.env.cr.fetchall())
+        for login in self:
+            login.state = states.get(login.id)
+
+    def _compute_newer_login_id(self):
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT own.id, (
+                       SELECT id
+                         FROM op_single_session_login
+                        WHERE user_id = own.user_id AND exclusive AND -id < -own.id
+                     ORDER BY -id DESC
+                        LIMIT 1)
+                  FROM op_single_session_login own
+                 WHERE id IN %s
+                """,
+                tuple(self.ids) or (0,),
+            )
+        )
+        newer = dict(self.env.cr.fetchall())
+        for login in self:
+            login.newer_login_id = newer.get(login.id)
+
+    @api.depends("state", "revoked_date")
+    def _compute_ended_date(self):
+        for login in self:
+            by_login = login.state == "newer_login" and login.newer_login_id.login_date
+            login.ended_date = login.revoked_date or by_login
+
+    @api.model
+    def _get_state_sql(self, condition):
+        """Return the expression of the state of logins, after a look into the store.
+
+        :param SQL condition: which logins it is for
+        :rtype: SQL
+        """
+        self.flush_model(["revoked", "revoked_date", "swept"])
+        self.env.cr.execute(
+            SQL("SELECT id, identifier FROM op_single_session_login WHERE %s AND %s = 'active'", condition, STATE)
+        )
+        identifiers = dict(self.env.cr.fetchall())
+        existing = set(session_store.find_existing(list(set(identifiers.values()))))
+        gone = [login for login, identifier in identifiers.items() if identifier not in existing]
+        return SQL("CASE WHEN id IN %s THEN 'gone' ELSE %s END", (*gone, 0), STATE)
+
+    # ------------------------------------------------------------
+    # Searching
+    # ------------------------------------------------------------
+
+    @api.model
+    def _search_state(self, operator, value):
+        # up to 18.0 also a single value
+        values = value if operator in ("in", "not in") else [value]
+        states = [state for state, _label in STATES if state in values]
+        state = self._get_state_sql(SQL("TRUE"))
+        found = SQL("SELECT id FROM op_single_session_login WHERE %s IN %s", state, (*states, ""))
+        return self._search_ids(found, operator in ("in", "="))
+
+    @api.model
+    def _search_several_a_day(self, operator, value):
+        """Find the logins of users who logged in several times on the same day, in the administrator's time zone.
+
+        Sessions that are older than the addon, without an address, were no logins of the day.
+        """
+        found = SQL(
+            """
+            SELECT unnest(array_agg(id))
+              FROM op_single_session_login
+             WHERE ip_address IS NOT NULL
+          GROUP BY user_id, date_trunc('day', login_date AT TIME ZONE 'UTC' AT TIME ZONE %s)
+            HAVING count(*) > 1
+            """,
+            self.env.user.tz or "UTC",
+        )
+        is_wanted = True in value if operator in ("in", "not in") else bool(value)
+        return self._search_ids(found, is_wanted == (operator in ("in", "=")))
+
+    @api.model
+    def _search_ids(self, found, positive):
+        query = self._search([])
+        query.add_where(SQL("op_single_session_login.id %s (%s)", SQL("IN" if positive else "NOT IN"), found))
+        return [("id", "in", query)]
+
+    # ------------------------------------------------------------
+    # Ending
+    # ------------------------------------------------------------
+
+    @check_identity
+    def action_end(self):
+        """End these sessions, but for those that are over already, and say how many were ended.
+
+        What the store of this machine does not have may be in the folder of another one.
+
+        :raise AccessError: for anybody but administrators of users
+        :raise UserError: if the administrator's own session is among them, or none may still live
+        """
+        if not self.env.user.has_group("base.group_erp_manager"):
+            raise AccessError(_("Only administrators of users may end sessions."))
+        if session_store.get_identifier(request.session.sid) in self.mapped("identifier"):
+            raise UserError(_("One of these is the session you are using now. Sign out to end it."))
+        logins = self.filtered(lambda login: not login.revoked and not login.newer_login_id)
+        if not logins:
+            raise UserError(_("None of these sessions is active any more."))
+        # sudo - op.single.session.login: nobody may edit the register by hand
+        logins.sudo()._end()
+        return notify(_("Sessions ended: %(count)d", count=len(logins)))
+
+    def _end(self):
+        self.write({"revoked": True, "revoked_date": fields.Datetime.now()})
+        address = self._get_ip_address(request.httprequest.remote_addr)
+        arguments = self.ids, self.env.uid, address
+        self.env.cr.postcommit.add(partial(in_new_transaction, self.env.registry, "_sweep_revoked", *arguments))
+
+    @api.model
+    def _sweep_revoked(self, ids, uid, address):
+        """Clean up after an administrator has ended sessions, as after a login.
+
+        :param list ids: of the logins that opened the sessions
+        :param int uid: id of the administrator
+        :param str address: the administrator's IP address, perhaps None
+        """
+        self.env.cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        logins = self.browse(ids).exists()
+        self._discard(logins.mapped("identifier"))
+        for user in logins.user_id:
+            self._wake_websockets(user.partner_id.id)
+            count = len(logins.filtered(lambda login, user=user: login.user_id == user))
+            _logger.info("Single session: ENDED %d for user %d (by user %d from %s)", count, user.id, uid, address)
