@@ -164,31 +164,30 @@ class LoginSession(models.Model):
     # Ending
     # ------------------------------------------------------------
 
-    @check_identity
     def action_end(self):
-        """End these sessions, but for those that are over already, and say how many were ended.
+        """End these sessions, but for those that are over already.
 
-        What the store of this machine does not have may be in the folder of another one.
-
+        :return: an action that asks for the administrator's password or says how many were ended
         :raise AccessError: for anybody but administrators of users
         :raise UserError: if the administrator's own session is among them, or none may still live
         """
         if not self.env.user.has_group("base.group_erp_manager"):
             raise AccessError(_("Only administrators of users may end sessions."))
-        if session_store.get_identifier(request.session.sid) in self.mapped("identifier"):
+        if request and session_store.get_identifier(request.session.sid) in self.mapped("identifier"):
             raise UserError(_("One of these is the session you are using now. Sign out to end it."))
+        # What the store of this machine does not have may be in the folder of another one.
         logins = self.filtered(lambda login: not login.revoked and not login.newer_login_id)
         if not logins:
             raise UserError(_("None of these sessions is active any more."))
-        # sudo - op.single.session.login: nobody may edit the register by hand
-        logins.sudo()._end()
-        return notify(_("Sessions ended: %(count)d", count=len(logins)))
+        return logins._end()
 
+    @check_identity
     def _end(self):
-        self.write({"revoked": True, "revoked_date": fields.Datetime.now()})
-        address = self._get_ip_address(request.httprequest.remote_addr)
-        arguments = self.ids, self.env.uid, address
+        # sudo - op.single.session.login: nobody may edit the register by hand
+        self.sudo().write({"revoked": True, "revoked_date": fields.Datetime.now()})
+        arguments = self.ids, self.env.uid, self._get_ip_address(request.httprequest.remote_addr)
         self.env.cr.postcommit.add(partial(in_new_transaction, self.env.registry, "_sweep_revoked", *arguments))
+        return notify(_("Sessions ended: %(count)d", count=len(self)))
 
     @api.model
     def _sweep_revoked(self, ids, uid, address):

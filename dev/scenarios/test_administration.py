@@ -1,11 +1,11 @@
 """What administrators see and do, in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from servers import PASSWORD, Device
-
-LIST = "/web#action=op_single_session_login.action_login_session"
 
 
 @pytest.fixture
@@ -13,32 +13,168 @@ def administrator(open_tab):
     return open_tab().login("eve")
 
 
+def open_users(tab):
+    tab.open("/web#action=base.action_res_users")
+    tab.page.wait_for_selector(".o_kanban_view, .o_list_view")
+    return tab
+
+
 def open_register(tab):
     """Go the way of an administrator: Settings > Users & Companies > Login Sessions."""
-    tab.open("/web#action=base.action_res_users")
-    tab.page.locator(".o_menu_sections button", has_text="Users & Companies").click()
+    open_users(tab).page.locator(".o_menu_sections button", has_text="Users & Companies").click()
     tab.page.get_by_role("menuitem", name="Login Sessions").click()
     expect(tab.page.locator(".o_breadcrumb")).to_contain_text("Login Sessions")
+    return tab
 
 
-def row_of(tab, login):
-    return tab.page.locator(".o_data_row", has_text=login).first
+def rows_of(tab, login):
+    return tab.page.locator(".o_data_row", has_text=login)
+
+
+def select(tab, *rows):
+    for row in rows:
+        row.locator(".o_list_record_selector input").check()
+
+
+def press(tab, name):
+    """Press a button for what is selected, or in a row."""
+    tab.page.locator(f".o_control_panel button[name={name}]").first.click()
+
+
+def prove_identity(tab):
+    tab.page.locator(".modal input[type=password]").fill(PASSWORD)
+    tab.page.locator(".modal footer .btn-primary").click()
+    expect(tab.page.locator(".modal")).to_have_count(0)
+
+
+def choose(tab, menu, *names):
+    """Choose from a menu of the search bar: filters or groups."""
+    toggler = tab.page.locator(".o_searchview_dropdown_toggler")
+    toggler.click()
+    for name in names:
+        # what is chosen already has a tick before its name
+        items = tab.page.locator(f".o_{menu}_menu").locator("[role=menuitemcheckbox], button")
+        items.filter(has_text=re.compile(rf"^\W*{name}$")).first.click()
+    toggler.click()
+
+
+def expect_notification(tab, text):
+    expect(tab.page.locator(".o_notification", has_text=text)).to_have_count(1)
 
 
 def test_end_session(administrator, open_tab, login):
     """The employee's page is told at once; the administrator proves who he is first."""
     employee = open_tab().login(login)
-    open_register(administrator)
-    row = row_of(administrator, login)
+    row = rows_of(open_register(administrator), login).first
     expect(row).to_contain_text("Active")
-    administrator.screenshot("register")
     row.get_by_role("button", name="End session").click()
-    administrator.page.locator(".modal input[type=password]").fill(PASSWORD)
-    administrator.page.locator(".modal footer .btn-primary").click()
+    prove_identity(administrator)
     employee.expect_toast("Your session has ended", "ended by an administrator", "about to refresh", seconds=2)
     employee.screenshot("ended-by-administrator-toast")
-    expect(administrator.page.locator(".o_notification")).to_contain_text("Sessions ended: 1")
+    expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
-    administrator.screenshot("register-ended")
     employee.expect_login_page("ended by an administrator")
     employee.screenshot("ended-by-administrator-login-page")
+
+
+def test_end_several_sessions(administrator, open_tab, login, admin):
+    """Several at once, but never the session that the administrator uses."""
+    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
+    assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
+    employees = [open_tab().login(login) for _ in range(2)]
+    open_register(administrator)
+    select(administrator, *rows_of(administrator, login).all(), rows_of(administrator, "eve").first)
+    press(administrator, "action_end")
+    expect(administrator.page.locator(".modal")).to_contain_text("the session you are using now")
+    administrator.screenshot("register-own-session")
+    administrator.page.locator(".modal footer button").first.click()
+    rows_of(administrator, "eve").first.locator(".o_list_record_selector input").uncheck()
+    press(administrator, "action_end")
+    prove_identity(administrator)
+    expect_notification(administrator, "Sessions ended: 2")
+    for employee in employees:
+        employee.expect_toast("ended by an administrator", seconds=5)
+    assert administrator.page.locator(".o_single_session_toast").count() == 0
+
+
+def test_states(server, login):
+    """What became of each session of a user, as the register tells it on a server with several workers."""
+    administrator = Device(server).login("eve")
+    [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
+
+    def states(key="state"):
+        names = ["state", "newer_login_id", "ended_date"]
+        rows = administrator.call("op.single.session.login", "search_read", [["user_id", "=", user]], names, order="id")
+        return [row[key] for row in rows["result"]]
+
+    first = Device(server).login(login)
+    Device(server).login(login)
+    assert states() == ["newer_login", "active"]
+    assert [bool(value) for value in states("ended_date")] == [True, False]
+    assert states("newer_login_id")[0][1] == "Firefox (Linux), 127.0.0.1"
+    first.login(login)
+    first.get("/web/session/logout")
+    assert states() == ["newer_login", "newer_login", "gone"]
+    last = Device(server).login(login)
+    assert states() == ["newer_login", "newer_login", "gone", "active"], "it was over before"
+    last.login(login)
+    assert states()[3:] == ["newer_login", "active"], "in the same browser"
+
+
+def test_search(administrator, open_tab, login):
+    for _ in range(2):
+        employee = open_tab().login(login)
+    open_register(administrator)
+    choose(administrator, "filter", "Several a Day", "Ended")
+    expect(rows_of(administrator, login)).to_have_count(1)
+    expect(rows_of(administrator, login)).to_contain_text("Ended by a newer login")
+    expect(rows_of(administrator, login)).to_contain_text("Chrome (Linux), 127.0.0.1")
+    administrator.screenshot("register-ended")
+    choose(administrator, "filter", "Ended", "Active")
+    expect(rows_of(administrator, login)).to_have_count(1)
+    expect(rows_of(administrator, login)).to_contain_text("Active")
+    choose(administrator, "filter", "Active")
+    choose(administrator, "group_by", "User", "Login Date", "Day")
+    group = administrator.page.locator(".o_group_header", has_text=login)
+    expect(group).to_contain_text("(2)")
+    administrator.screenshot("register-groups")
+    administrator.page.locator(".o_cp_switch_buttons .o_graph").click()
+    expect(administrator.page.locator(".o_graph_canvas_container canvas")).to_be_visible()
+    administrator.screenshot("register-graph")
+    employee.expect_nothing()
+
+
+def test_nothing_to_edit(administrator, login):
+    """Rows open no form, and there is nothing to create, to change or to delete."""
+    open_register(administrator)
+    rows_of(administrator, "eve").first.locator("td").nth(2).click()
+    administrator.page.wait_for_timeout(500)
+    expect(administrator.page.locator(".o_breadcrumb")).to_contain_text("Login Sessions")
+    expect(administrator.page.locator(".o_form_view, .o_selected_row, .o_list_button_add")).to_have_count(0)
+
+
+def test_button_of_a_user(administrator, open_tab, login):
+    open_tab().login(login)
+    open_users(administrator)
+    administrator.page.locator(".o_cp_switch_buttons .o_list").click()
+    rows_of(administrator, login).first.locator("td[name=name]").click()
+    button = administrator.page.locator(".oe_stat_button", has_text="Login Sessions")
+    expect(button).to_contain_text("1")
+    administrator.page.get_by_role("tab", name="Access Rights").click()
+    administrator.screenshot("user-form")
+    button.click()
+    expect(administrator.page.locator(".o_facet_values")).to_contain_text(login)
+    expect(administrator.page.locator(".o_data_row")).to_have_count(1)
+
+
+def test_box_in_bulk(administrator, people):
+    logins = [people.pop() for _ in range(2)]
+    open_users(administrator)
+    administrator.page.locator(".o_cp_switch_buttons .o_list").click()
+    for action, changed in (("Allow multiple sessions", 2), ("Disallow multiple sessions", 2)):
+        select(administrator, *(rows_of(administrator, login).first for login in logins))
+        administrator.page.locator(".o_cp_action_menus button").last.click()
+        administrator.page.get_by_role("menuitem", name=action, exact=True).click()
+        expect_notification(administrator, f"Users changed: {changed}")
+        administrator.page.locator(".o_notification_close").first.click()
+    administrator.screenshot("users-bulk")
