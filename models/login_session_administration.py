@@ -54,12 +54,12 @@ class LoginSession(models.Model):
     state = fields.Selection(STATES, compute="_compute_state", search="_search_state")
     newer_login_id = fields.Many2one(
         "op.single.session.login",
-        "Newer Login",
         compute="_compute_newer_login_id",
         help="The next login of the user that ends the others.",
     )
     ended_date = fields.Datetime("Ended On", compute="_compute_ended_date")
     several_a_day = fields.Boolean(
+        "Several Logins a Day",
         store=False,
         search="_search_several_a_day",
         help="The user has logged in several times on that day.",

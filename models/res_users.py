@@ -15,8 +15,12 @@ class ResUsers(models.Model):
         "Not ticked: each new login ends the user's other sessions.",
     )
 
-    login_session_count = fields.Integer(compute="_compute_login_session_count", groups="base.group_erp_manager")
-    signs_in_with_oauth = fields.Boolean(compute="_compute_signs_in_with_oauth", groups="base.group_erp_manager")
+    login_session_count = fields.Integer(
+        "Login Sessions", compute="_compute_login_session_count", groups="base.group_erp_manager"
+    )
+    signs_in_with_oauth = fields.Boolean(
+        "Signs in with OAuth", compute="_compute_signs_in_with_oauth", groups="base.group_erp_manager"
+    )
 
     def _compute_login_session_count(self):
         logins = self.env["op.single.session.login"]

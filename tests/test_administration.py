@@ -10,7 +10,7 @@ from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from .common import PASSWORD, Device, SingleSessionCase
+from .common import PASSWORD, SingleSessionCase
 
 ENDED_BY_ADMINISTRATOR = "It was ended by an administrator"
 

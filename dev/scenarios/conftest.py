@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from browsers import Proxy, Tab
+from playwright.sync_api import sync_playwright
+
 from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
-from playwright.sync_api import sync_playwright
 from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
 
 # What Chromium would ask of the network by itself.

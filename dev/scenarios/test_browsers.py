@@ -1,12 +1,10 @@
 """What people see: two browsers, with and without the websocket, on backend and portal pages."""
 
-import os
-
 import pytest
 from browsers import Proxy, Tab
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from servers import Device, Server, psql
+from servers import Server, psql
 
 ENDED = "Your session has ended"
 REASON = "Your account was signed in on another device: \u2068Chrome (Linux)\u2069"
