@@ -12,6 +12,7 @@
         "views/res_users_views.xml",
         "views/webclient_templates.xml",
     ],
+    "images": ["static/description/banner.png"],
     "assets": {
         "web.assets_backend": ["op_single_session_login/static/src/**/*"],
         "web.assets_frontend": ["op_single_session_login/static/src/**/*"],

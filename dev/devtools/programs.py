@@ -9,8 +9,8 @@ from . import debian
 from .progress import named_after, replace_folder, step
 
 CHROMIUM = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
-# dejavu also has the letters of right-to-left languages
-CHROMIUM_PACKAGES = ("chromium", "fonts-dejavu-core")
+# dejavu also has the letters of right-to-left languages, lohit those of Hindi
+CHROMIUM_PACKAGES = ("chromium", "fonts-roboto-unhinted", "fonts-dejavu-core", "fonts-lohit-deva")
 # OCA's module that keeps sessions in PostgreSQL
 SESSION_DB = {"17.0": "17.0.1.0.1", "18.0": "18.0.1.0.1", "19.0": "19.0.1.0.0.2"}
 FONTS = """<?xml version="1.0"?>
@@ -19,6 +19,7 @@ FONTS = """<?xml version="1.0"?>
     <dir>/usr/share/fonts</dir>
     <dir>{folder}/usr/share/fonts</dir>
     <cachedir>{folder}/fonts-cache</cachedir>
+    <alias><family>system-ui</family><prefer><family>Roboto</family><family>DejaVu Sans</family></prefer></alias>
 </fontconfig>
 """
 

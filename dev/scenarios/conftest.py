@@ -14,6 +14,7 @@ from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
 # What Chromium would ask of the network by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 ADDONS = "op_single_session_login,op_single_session_login_faults"
+LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 USERS = """
 from odoo import Command
 def user(login, group="base.group_user", **values):
@@ -21,9 +22,9 @@ def user(login, group="base.group_user", **values):
     groups = [Command.set([env.ref(group).id])]
     return env["res.users"].with_context(no_reset_password=True).create(
         dict(values, name=login, login=login, password={password!r}, **{{field: groups}}))
-for lang in ("fr_FR", "ar_001"):
+for lang in {languages}:
     env["res.lang"]._activate_lang(lang)
-env["ir.module.module"].search([("name", "in", ["web", "portal"])])._update_translations(["fr_FR", "ar_001"])
+env["ir.module.module"].search([("name", "in", ["web", "portal"])])._update_translations({languages})
 for login in {logins}:
     user(login)
 user("pia", "base.group_portal")
@@ -53,7 +54,7 @@ def people():
 def plain_database(make_database, people):
     """A database with users and without the addon."""
     name = make_database("plain")
-    odoo("-d", name, script=USERS.format(password=PASSWORD, logins=people))
+    odoo("-d", name, script=USERS.format(password=PASSWORD, languages=LANGUAGES, logins=people))
     return name
 
 

@@ -153,11 +153,10 @@ def test_nothing_to_edit(administrator, login):
     expect(administrator.page.locator(".o_form_view, .o_selected_row, .o_list_button_add")).to_have_count(0)
 
 
-def test_button_of_a_user(administrator, open_tab, login):
+def test_button_of_a_user(administrator, open_tab, login, admin):
     open_tab().login(login)
-    open_users(administrator)
-    administrator.page.locator(".o_cp_switch_buttons .o_list").click()
-    rows_of(administrator, login).first.locator("td[name=name]").click()
+    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
+    administrator.open(f"/web#action=base.action_res_users&view_type=form&id={user}")
     button = administrator.page.locator(".oe_stat_button", has_text="Login Sessions")
     expect(button).to_contain_text("1")
     administrator.page.get_by_role("tab", name="Access Rights").click()
@@ -168,7 +167,7 @@ def test_button_of_a_user(administrator, open_tab, login):
 
 
 def test_box_in_bulk(administrator, people):
-    logins = [people.pop() for _ in range(2)]
+    logins = [people.pop(0) for _ in range(2)]  # the first ones, which are on the first page
     open_users(administrator)
     administrator.page.locator(".o_cp_switch_buttons .o_list").click()
     for action, changed in (("Allow multiple sessions", 2), ("Disallow multiple sessions", 2)):
@@ -178,3 +177,57 @@ def test_box_in_bulk(administrator, people):
         expect_notification(administrator, f"Users changed: {changed}")
         administrator.page.locator(".o_notification_close").first.click()
     administrator.screenshot("users-bulk")
+
+
+@pytest.mark.parametrize(
+    ("lang", "title", "state", "box"),
+    [
+        ("fr_FR", "Sessions de connexion", "Terminée par une autre connexion", "Autoriser plusieurs sessions"),
+        ("de_DE", "Anmeldesitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
+        ("es_ES", "Sesiones de usuario", "Finalizada por otro inicio de sesión", "Permitir varias sesiones"),
+        ("nl_NL", "Aanmeldsessies", "Beëindigd door nieuwere aanmelding", "Meerdere sessies toestaan"),
+        ("pt_BR", "Sessões de login", "Encerrada por um login mais recente", "Permitir várias sessões"),
+        ("it_IT", "Sessioni di accesso", "Terminata da un accesso più recente", "Consenti più sessioni"),
+        ("ar_001", "جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
+        ("hi_IN", "लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
+    ],
+)
+def test_languages(open_tab, admin, lang, title, state, box):
+    [user] = admin.call("res.users", "search", [["login", "=", "eve"]])["result"]
+    assert admin.call("res.users", "write", [user], {"lang": lang})["result"]
+    try:
+        open_tab().login("eve")
+        tab = open_tab().login("eve")
+        tab.open("/web#action=op_single_session_login.action_login_session")
+        expect(tab.page.locator(".o_breadcrumb")).to_contain_text(title)
+        expect(rows_of(tab, "eve").nth(1)).to_contain_text(state)
+        tab.screenshot(f"register-{lang}")
+        tab.open(f"/web#action=base.action_res_users&view_type=form&id={user}")
+        tab.page.locator("[name=access_rights]").first.click()
+        expect(tab.page.locator(".o_form_view")).to_contain_text(box)
+        expect(tab.page.locator(".oe_stat_button", has_text=title)).to_be_visible()
+        tab.page.locator("div[name=allow_multiple_sessions]").scroll_into_view_if_needed()
+        tab.screenshot(f"user-form-{lang}")
+    finally:
+        admin.call("res.users", "write", [user], {"lang": "en_US"})
+
+
+def test_page_in_the_apps_menu(administrator, admin):
+    """Everything on it is there, comes from the server itself, and is no script."""
+    domain = [["name", "=", "op_single_session_login"]]
+    [module] = admin.call("ir.module.module", "search", domain)["result"]
+    page, requests = administrator.page, []
+    page.on("response", lambda response: requests.append((response.url, response.status)))
+    administrator.open(f"/web#model=ir.module.module&view_type=form&id={module}")
+    expect(page.locator(".o_form_view")).to_contain_text("the newest login wins")
+    pictures = page.locator(".o_field_widget[name=description_html] img")
+    expect(pictures).to_have_count(4)
+    for picture in pictures.all():
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 1000
+    icon = page.locator("img[src*='op_single_session_login/static/description/icon.png']").first
+    assert icon.evaluate("image => image.naturalWidth") == 128
+    assert [url for url, _status in requests if not url.startswith((administrator.url, "data:", "blob:"))] == []
+    assert [url for url, status in requests if status >= 400] == []
+    page.locator(".o_form_view h1, .o_form_view h2").first.scroll_into_view_if_needed()
+    administrator.screenshot("apps-page")
