@@ -55,7 +55,7 @@ class Proxy:
         self.settings = NGINX.format(folder=folder, port=self.port, workers=server.port, websocket=websocket_port)
 
     def __enter__(self):
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         settings = self.folder / "nginx.conf"
         settings.write_text(self.settings)
         command = [os.environ["DEV_NGINX"], "-e", "stderr", "-c", settings, "-p", self.folder]

@@ -33,7 +33,8 @@ BANNER = """
   <div style="position: relative; margin-top: 48px; height: 400px">
     <img src="data:image/png;base64,{page}" style="width: 700px; border-radius: 12px; box-shadow: 0 8px 40px #0008">
     <img src="data:image/png;base64,{toast}"
-         style="position: absolute; left: 412px; top: 64px; width: 580px; border-radius: 8px; box-shadow: 0 8px 40px #000a">
+         style="position: absolute; left: 412px; top: 64px; width: 580px; border-radius: 8px;
+                box-shadow: 0 8px 40px #000a">
   </div>
 </body>
 """

@@ -179,20 +179,22 @@ def test_box_in_bulk(administrator, people):
     administrator.screenshot("users-bulk")
 
 
-@pytest.mark.parametrize(
-    ("lang", "title", "state", "box"),
-    [
-        ("fr_FR", "Sessions de connexion", "Terminée par une autre connexion", "Autoriser plusieurs sessions"),
-        ("de_DE", "Anmeldesitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
-        ("es_ES", "Sesiones de usuario", "Finalizada por otro inicio de sesión", "Permitir varias sesiones"),
-        ("nl_NL", "Aanmeldsessies", "Beëindigd door nieuwere aanmelding", "Meerdere sessies toestaan"),
-        ("pt_BR", "Sessões de login", "Encerrada por um login mais recente", "Permitir várias sessões"),
-        ("it_IT", "Sessioni di accesso", "Terminata da un accesso più recente", "Consenti più sessioni"),
-        ("ar_001", "جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
-        ("hi_IN", "लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
-    ],
-)
-def test_languages(open_tab, admin, lang, title, state, box):
+# The menu, a state, the box.
+TEXTS = {
+    "fr_FR": ("Sessions de connexion", "Terminée par une autre connexion", "Autoriser plusieurs sessions"),
+    "de_DE": ("Anmeldesitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
+    "es_ES": ("Sesiones de usuario", "Finalizada por otro inicio de sesión", "Permitir varias sesiones"),
+    "nl_NL": ("Aanmeldsessies", "Beëindigd door nieuwere aanmelding", "Meerdere sessies toestaan"),
+    "pt_BR": ("Sessões de login", "Encerrada por um login mais recente", "Permitir várias sessões"),
+    "it_IT": ("Sessioni di accesso", "Terminata da un accesso più recente", "Consenti più sessioni"),
+    "ar_001": ("جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
+    "hi_IN": ("लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
+}
+
+
+@pytest.mark.parametrize("lang", TEXTS)
+def test_languages(open_tab, admin, lang):
+    title, state, box = TEXTS[lang]
     [user] = admin.call("res.users", "search", [["login", "=", "eve"]])["result"]
     assert admin.call("res.users", "write", [user], {"lang": lang})["result"]
     try:
@@ -225,7 +227,7 @@ def test_page_in_the_apps_menu(administrator, admin):
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 1000
-    icon = page.locator("img[src*='op_single_session_login/static/description/icon.png']").first
+    icon = page.locator(".o_field_widget[name=icon_image] img")
     assert icon.evaluate("image => image.naturalWidth") == 128
     assert [url for url, _status in requests if not url.startswith((administrator.url, "data:", "blob:"))] == []
     assert [url for url, status in requests if status >= 400] == []

@@ -64,22 +64,24 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
     assert first.wait_until_loaded().path == "/my/account?here=1"
 
 
+# What the old browser says.
+TEXTS = {
+    "fr_FR": ("Votre session est terminée", "Votre compte a été connecté sur un autre appareil"),
+    "de_DE": ("Ihre Sitzung wurde beendet", "Ihr Konto wurde auf einem anderen Gerät angemeldet"),
+    "es_ES": ("Su sesión ha finalizado", "Se ha iniciado sesión con su cuenta en otro dispositivo"),
+    "nl_NL": ("Je sessie is beëindigd", "Je account is op een ander apparaat aangemeld"),
+    "pt_BR": ("Sua sessão foi encerrada", "Sua conta foi conectada em outro dispositivo"),
+    "it_IT": ("La tua sessione è terminata", "È stato effettuato l'accesso al tuo account"),
+    "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
+    "hi_IN": ("आपका सत्र समाप्त हो गया है", "आपके खाते में किसी अन्य डिवाइस पर साइन इन किया गया"),
+}
+
+
 @pytest.mark.parametrize(
-    ("page", "lang", "title", "reason"),
-    [
-        ("backend", "fr_FR", "Votre session est terminée", "Votre compte a été connecté sur un autre appareil"),
-        ("portal", "fr_FR", "Votre session est terminée", "Votre compte a été connecté sur un autre appareil"),
-        ("backend", "de_DE", "Ihre Sitzung wurde beendet", "Ihr Konto wurde auf einem anderen Gerät angemeldet"),
-        ("backend", "es_ES", "Su sesión ha finalizado", "Se ha iniciado sesión con su cuenta en otro dispositivo"),
-        ("backend", "nl_NL", "Je sessie is beëindigd", "Je account is op een ander apparaat aangemeld"),
-        ("backend", "pt_BR", "Sua sessão foi encerrada", "Sua conta foi conectada em outro dispositivo"),
-        ("backend", "it_IT", "La tua sessione è terminata", "È stato effettuato l'accesso al tuo account"),
-        ("backend", "ar_001", "انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
-        ("portal", "ar_001", "انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
-        ("backend", "hi_IN", "आपका सत्र समाप्त हो गया है", "आपके खाते में किसी अन्य डिवाइस पर साइन इन किया गया"),
-    ],
+    ("page", "lang"), [*(("backend", lang) for lang in TEXTS), ("portal", "fr_FR"), ("portal", "ar_001")]
 )
-def test_languages(launch, open_tab, admin, login, page, lang, title, reason):
+def test_languages(launch, open_tab, admin, login, page, lang):
+    title, reason = TEXTS[lang]
     login, path = (login, "/web") if page == "backend" else ("pia", "/my")
     [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
     assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
