@@ -1,1 +1,10 @@
-from . import test_administration, test_browser, test_login, test_login_paths, test_register, test_status, test_users
+from . import (
+    test_administration,
+    test_browser,
+    test_login,
+    test_login_paths,
+    test_register,
+    test_status,
+    test_translations,
+    test_users,
+)

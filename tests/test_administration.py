@@ -193,7 +193,7 @@ class TestEndSession(SingleSessionCase):
             root.session_store.save(session)
         ids = [login.id for device in devices for login in self.logins_of(device)]
         return administrator.rpc(
-            "/web/dataset/call_button/op.single.session.login/action_end",
+            "/web/dataset/call_kw/op.single.session.login/action_end",
             model="op.single.session.login",
             method="action_end",
             args=[ids],
