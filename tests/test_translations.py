@@ -15,22 +15,22 @@ SAME_WORDS = {"Active", "Browser", "Exclusive", "ID", "Platform", "Sessions"}
 
 @tagged("post_install", "-at_install")
 class TestTranslations(TransactionCase):
-    def read(self, name):
+    def read_po(self, name):
         return {entry.msgid: entry for entry in polib.pofile(file_path(f"op_single_session_login/i18n/{name}"))}
 
     def test_template_has_all_terms(self):
         file = io.BytesIO()
         trans_export(None, ["op_single_session_login"], file, "po", self.env if version_info >= (19,) else self.env.cr)
         exported = {entry.msgid for entry in polib.pofile(file.getvalue().decode())}
-        template = set(self.read("op_single_session_login.pot"))
+        template = set(self.read_po("op_single_session_login.pot"))
         self.assertFalse(exported - template)
         if version_info >= (19,):  # the one that the template is made with
             self.assertEqual(exported, template)
 
     def test_languages_are_complete(self):
-        template = self.read("op_single_session_login.pot")
+        template = self.read_po("op_single_session_login.pot")
         for language in LANGUAGES:
-            entries = self.read(f"{language}.po")
+            entries = self.read_po(f"{language}.po")
             self.assertEqual(set(entries), set(template), language)
             for term, entry in entries.items():
                 self.assertFalse(entry.fuzzy or entry.obsolete, (language, term))
