@@ -279,6 +279,9 @@ def leftovers(environment, database):
         UNION SELECT 'external id', name FROM ir_model_data WHERE module = 'op_single_session_login'
         UNION SELECT 'parameter', key FROM ir_config_parameter WHERE key LIKE '%single\_session%'
         UNION SELECT 'view', name FROM ir_ui_view WHERE arch_db::text LIKE '%allow_multiple_sessions%'
+        UNION SELECT 'menu', name::text FROM ir_ui_menu WHERE name::text LIKE '%Login Sessions%'
+        UNION SELECT 'action', name::text FROM ir_actions
+               WHERE name::text LIKE '%Login Sessions%' OR name::text LIKE '%multiple sessions%'
         UNION SELECT 'state', state FROM ir_module_module
                WHERE name = 'op_single_session_login' AND state != 'uninstalled'
     """

@@ -103,7 +103,7 @@ def take_pictures(server, employee, administrator):
     page = administrator.page
     page.locator(".o_data_row", has_text="Chiara").get_by_role("button", name="End session").click()
     page.locator(".modal input[type=password]").fill(PASSWORD)
-    page.locator(".modal footer .btn-primary").click()
+    page.locator(".modal footer .btn-primary:visible").click()
     expect(page.locator(".o_data_row", has_text="Ended by an administrator")).to_be_visible()
     page.locator(".o_notification_close").first.click()
     expect(page.locator(".o_notification")).to_have_count(0)

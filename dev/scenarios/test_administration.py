@@ -43,7 +43,7 @@ def press(tab, name):
 
 def prove_identity(tab):
     tab.page.locator(".modal input[type=password]").fill(PASSWORD)
-    tab.page.locator(".modal footer .btn-primary").click()
+    tab.page.locator(".modal footer .btn-primary:visible").click()
     expect(tab.page.locator(".modal")).to_have_count(0)
 
 
