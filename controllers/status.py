@@ -16,8 +16,8 @@ class SingleSessionStatus(http.Controller):
     def status(self, **_parameters):
         """Tell the browser how the session of its cookie stands. It writes nothing and is no activity.
 
-        :return: JSON with a ``state``: ``alive``, ``ended`` by a newer login, with a ``message`` for
-            the person, or ``none``
+        :return: JSON with a ``state``: ``alive``, ``ended`` by a newer login or an administrator,
+            with a ``message`` for the person, or ``none``
         """
         # 19.0 itself forbids what is meant for another database; 17.0 and 18.0 do not heed the header
         database = request.httprequest.headers.get("X-Odoo-Database") or request.env.cr.dbname

@@ -57,7 +57,8 @@ class LoginSession(models.Model):
         compute="_compute_newer_login_id",
         help="The next login of the user that ends the others.",
     )
-    ended_date = fields.Datetime("Ended On", compute="_compute_ended_date")
+    ended_date = fields.Datetime("Ended On", compute="_compute_ended")
+    ended_by = fields.Char(compute="_compute_ended", help="The newer login, or the administrator.")
     several_a_day = fields.Boolean(
         "Several Logins a Day",
         store=False,
@@ -100,11 +101,12 @@ class LoginSession(models.Model):
         for login in self:
             login.newer_login_id = newer.get(login.id)
 
-    @api.depends("state", "revoked_date")
-    def _compute_ended_date(self):
+    @api.depends("state", "revoked_date", "revoked_by_id")
+    def _compute_ended(self):
         for login in self:
-            by_login = login.state == "newer_login" and login.newer_login_id.login_date
-            login.ended_date = login.revoked_date or by_login
+            newer = login.newer_login_id if login.state == "newer_login" else self.browse()
+            login.ended_date = login.revoked_date or newer.login_date
+            login.ended_by = login.revoked_by_id.display_name or newer.display_name
 
     @api.model
     def _get_state_sql(self, condition):
@@ -139,13 +141,13 @@ class LoginSession(models.Model):
     def _search_several_a_day(self, operator, value):
         """Find the logins of users who logged in several times on the same day, in the administrator's time zone.
 
-        Sessions that are older than the addon, without an address, were no logins of the day.
+        Neither logins that were not completed count, nor sessions that are older than the addon, which have no address.
         """
         found = SQL(
             """
             SELECT unnest(array_agg(id))
               FROM op_single_session_login
-             WHERE ip_address IS NOT NULL
+             WHERE ip_address IS NOT NULL AND (revoked IS NOT TRUE OR revoked_date IS NOT NULL)
           GROUP BY user_id, date_trunc('day', login_date AT TIME ZONE 'UTC' AT TIME ZONE %s)
             HAVING count(*) > 1
             """,
@@ -165,29 +167,32 @@ class LoginSession(models.Model):
     # ------------------------------------------------------------
 
     def action_end(self):
-        """End these sessions, but for those that are over already.
+        """End those of these sessions that are active.
 
         :return: an action that asks for the administrator's password or says how many were ended
         :raise AccessError: for anybody but administrators of users
-        :raise UserError: if the administrator's own session is among them, or none may still live
+        :raise UserError: if the administrator's own session is among them, or none is active
         """
+        return self._get_endable()._end()
+
+    @check_identity
+    def _end(self):
+        logins = self._get_endable()  # once more: a newer login may have come before the password
+        # sudo - op.single.session.login: nobody may edit the register by hand
+        logins.sudo().write({"revoked": True, "revoked_date": fields.Datetime.now(), "revoked_by_id": self.env.uid})
+        arguments = logins.ids, self.env.uid, self._get_ip_address(request.httprequest.remote_addr)
+        self.env.cr.postcommit.add(partial(in_new_transaction, self.env.registry, "_sweep_revoked", *arguments))
+        return notify(_("Sessions ended: %(count)d", count=len(logins)))
+
+    def _get_endable(self):
         if not self.env.user.has_group("base.group_erp_manager"):
             raise AccessError(_("Only administrators of users may end sessions."))
         if request and session_store.get_identifier(request.session.sid) in self.mapped("identifier"):
             raise UserError(_("One of these is the session you are using now. Sign out to end it."))
-        # What the store of this machine does not have may be in the folder of another one.
-        logins = self.filtered(lambda login: not login.revoked and not login.newer_login_id)
+        logins = self.filtered(lambda login: login.state == "active")
         if not logins:
             raise UserError(_("None of these sessions is active any more."))
-        return logins._end()
-
-    @check_identity
-    def _end(self):
-        # sudo - op.single.session.login: nobody may edit the register by hand
-        self.sudo().write({"revoked": True, "revoked_date": fields.Datetime.now()})
-        arguments = self.ids, self.env.uid, self._get_ip_address(request.httprequest.remote_addr)
-        self.env.cr.postcommit.add(partial(in_new_transaction, self.env.registry, "_sweep_revoked", *arguments))
-        return notify(_("Sessions ended: %(count)d", count=len(self)))
+        return logins
 
     @api.model
     def _sweep_revoked(self, ids, uid, address):

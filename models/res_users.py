@@ -25,7 +25,7 @@ class ResUsers(models.Model):
     def _compute_login_session_count(self):
         logins = self.env["op.single.session.login"]
         for user in self:
-            user.login_session_count = logins.search_count([("user_id", "=", user.id)])
+            user.login_session_count = logins.search_count([("user_id", "=", user._origin.id)])
 
     def _compute_signs_in_with_oauth(self):
         for user in self:

@@ -36,9 +36,12 @@ def get_lifetime(env):
 
     :rtype: datetime.timedelta
     """
-    # 17.0 has but the constant
-    get_seconds = getattr(http, "get_session_max_inactivity", lambda env: http.SESSION_LIFETIME)
-    return timedelta(seconds=get_seconds(env))
+    if hasattr(http, "get_session_max_inactivity"):
+        return timedelta(seconds=http.get_session_max_inactivity(env))
+    # 17.0: as its autovacuum reads it (ir.http._gc_sessions)
+    # sudo - ir.config_parameter: whoever logs in
+    value = env["ir.config_parameter"].sudo().get_param("sessions.max_inactivity_seconds")
+    return timedelta(seconds=int(value) if (value or "").isdecimal() else http.SESSION_LIFETIME)
 
 
 def find_existing(identifiers):
@@ -55,7 +58,12 @@ def find_existing(identifiers):
             missing = store.get_missing_session_identifiers(identifiers)
             return [identifier for identifier in identifiers if identifier not in missing]
         if _get_path():
-            return [identifier for identifier in identifiers if _find_files(identifier)]
+            # each folder once: there may be very many identifiers
+            names = [
+                os.path.basename(name) for start in {text[:2] for text in identifiers} for name in _find_files(start)
+            ]
+            beginnings = {name[:length] for length in {len(text) for text in identifiers} for name in names}
+            return [identifier for identifier in identifiers if identifier in beginnings]
     except Exception as error:
         _warn("did not look for", identifiers, error)
     return identifiers

@@ -12,7 +12,7 @@ from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import format_datetime
 
 from odoo.addons.op_single_session_login import _remove_parameters
-from odoo.addons.op_single_session_login.models.parameters import get_poll_interval
+from odoo.addons.op_single_session_login.models.parameters import get_poll_interval, get_retention_days
 
 from .common import PASSWORD, Device, SingleSessionCase
 
@@ -419,6 +419,19 @@ class TestParameters(TransactionCase):
             with self.assertLogs("odoo.addons.op_single_session_login", "WARNING") as logs:
                 self.assertEqual(self.set_interval(value), interval, value)
                 self.assertEqual(get_poll_interval(self.env), interval, value)
+            self.assertEqual(len(logs.output), 1, value)
+
+    def test_retention_days(self):
+        parameter = "op_single_session_login.retention_days"
+        self.assertEqual(get_retention_days(self.env), 90)
+        for value, days in (("7", 7), (" 30 ", 30), ("3650", 3650)):
+            self.env["ir.config_parameter"].set_param(parameter, value)
+            with self.assertNoLogs("odoo.addons.op_single_session_login", "WARNING"):
+                self.assertEqual(get_retention_days(self.env), days, value)
+        for value, days in (("0", 7), ("-1", 7), ("3", 7), ("99999", 3650), ("soon", 90)):
+            self.env["ir.config_parameter"].set_param(parameter, value)
+            with self.assertLogs("odoo.addons.op_single_session_login", "WARNING") as logs:
+                self.assertEqual(get_retention_days(self.env), days, value)
             self.assertEqual(len(logs.output), 1, value)
 
     def test_uninstallation_removes_them(self):

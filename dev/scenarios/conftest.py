@@ -29,6 +29,7 @@ for login in {logins}:
     user(login)
 user("pia", "base.group_portal")
 user("eve", "base.group_system")
+user("max", "base.group_erp_manager")
 env.cr.commit()
 """
 

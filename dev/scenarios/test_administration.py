@@ -5,12 +5,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from servers import PASSWORD, Device
+from servers import PASSWORD, Device, alive, psql, skip_without_devices
 
 
 @pytest.fixture
 def administrator(open_tab):
-    return open_tab().login("eve")
+    """The tab of somebody who may administer users and nothing else."""
+    return open_tab().login("max")
 
 
 def open_users(tab):
@@ -73,8 +74,26 @@ def test_end_session(administrator, open_tab, login):
     employee.screenshot("ended-by-administrator-toast")
     expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
+    expect(row).to_contain_text("max")
     employee.expect_login_page("ended by an administrator")
     employee.screenshot("ended-by-administrator-login-page")
+
+
+def test_what_an_administrator_leaves_of_a_session(server, login):
+    """No file, no device, one line in the log."""
+    device, administrator = Device(server).login(login), Device(server).login("max")
+    uid = device.uid
+    assert server.files_of(device.sid)
+    logins = administrator.call("op.single.session.login", "search", [["user_id", "=", uid]])["result"]
+    answer = administrator.prove_identity(administrator.call("op.single.session.login", "action_end", logins))
+    assert answer["result"]["params"]["message"] == "Sessions ended: 1"
+    assert server.files_of(device.sid) == []
+    assert alive(device, administrator) == [False, True]
+    line = f"Single session: ENDED 1 for user {uid} (by user {administrator.uid} from 127.0.0.1)"
+    assert server.single_session_lines()[-1] == ("INFO", line)
+    skip_without_devices(server.databases[0])
+    query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{device.sid[:42]}'"
+    assert psql(server.databases[0], query) == [["t"]]
 
 
 def test_end_several_sessions(administrator, open_tab, login, admin):
@@ -83,12 +102,12 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
     employees = [open_tab().login(login) for _ in range(2)]
     open_register(administrator)
-    select(administrator, *rows_of(administrator, login).all(), rows_of(administrator, "eve").first)
+    select(administrator, *rows_of(administrator, login).all(), rows_of(administrator, "max").first)
     press(administrator, "action_end")
     expect(administrator.page.locator(".modal")).to_contain_text("the session you are using now")
     administrator.screenshot("register-own-session")
     administrator.page.locator(".modal footer button").first.click()
-    rows_of(administrator, "eve").first.locator(".o_list_record_selector input").uncheck()
+    rows_of(administrator, "max").first.locator(".o_list_record_selector input").uncheck()
     press(administrator, "action_end")
     prove_identity(administrator)
     expect_notification(administrator, "Sessions ended: 2")
@@ -99,11 +118,11 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
 
 def test_states(server, login):
     """What became of each session of a user, as the register tells it on a server with several workers."""
-    administrator = Device(server).login("eve")
+    administrator = Device(server).login("max")
     [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
 
     def states(key="state"):
-        names = ["state", "newer_login_id", "ended_date"]
+        names = ["state", "ended_by", "ended_date"]
         rows = administrator.call("op.single.session.login", "search_read", [["user_id", "=", user]], names, order="id")
         return [row[key] for row in rows["result"]]
 
@@ -111,7 +130,7 @@ def test_states(server, login):
     Device(server).login(login)
     assert states() == ["newer_login", "active"]
     assert [bool(value) for value in states("ended_date")] == [True, False]
-    assert states("newer_login_id")[0][1] == "Firefox (Linux), 127.0.0.1"
+    assert states("ended_by") == ["Firefox (Linux), 127.0.0.1", False]
     first.login(login)
     first.get("/web/session/logout")
     assert states() == ["newer_login", "newer_login", "gone"]
@@ -147,7 +166,7 @@ def test_search(administrator, open_tab, login):
 def test_nothing_to_edit(administrator, login):
     """Rows open no form, and there is nothing to create, to change or to delete."""
     open_register(administrator)
-    rows_of(administrator, "eve").first.locator("td").nth(2).click()
+    rows_of(administrator, "max").first.locator("td").nth(2).click()
     administrator.page.wait_for_timeout(500)
     expect(administrator.page.locator(".o_breadcrumb")).to_contain_text("Login Sessions")
     expect(administrator.page.locator(".o_form_view, .o_selected_row, .o_list_button_add")).to_have_count(0)
@@ -186,7 +205,7 @@ TEXTS = {
     "es_ES": ("Sesiones de usuario", "Finalizada por otro inicio de sesión", "Permitir varias sesiones"),
     "nl_NL": ("Aanmeldsessies", "Beëindigd door nieuwere aanmelding", "Meerdere sessies toestaan"),
     "pt_BR": ("Sessões de login", "Encerrada por um login mais recente", "Permitir várias sessões"),
-    "it_IT": ("Sessioni di accesso", "Terminata da un accesso più recente", "Consenti più sessioni"),
+    "it_IT": ("Sessioni di accesso", "Terminata da un accesso più recente", "Consenti sessioni multiple"),
     "ar_001": ("جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
     "hi_IN": ("लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
 }
@@ -195,14 +214,14 @@ TEXTS = {
 @pytest.mark.parametrize("lang", TEXTS)
 def test_languages(open_tab, admin, lang):
     title, state, box = TEXTS[lang]
-    [user] = admin.call("res.users", "search", [["login", "=", "eve"]])["result"]
+    [user] = admin.call("res.users", "search", [["login", "=", "max"]])["result"]
     assert admin.call("res.users", "write", [user], {"lang": lang})["result"]
     try:
-        open_tab().login("eve")
-        tab = open_tab().login("eve")
+        open_tab().login("max")
+        tab = open_tab().login("max")
         tab.open("/web#action=op_single_session_login.action_login_session")
         expect(tab.page.locator(".o_breadcrumb")).to_contain_text(title)
-        expect(rows_of(tab, "eve").nth(1)).to_contain_text(state)
+        expect(rows_of(tab, "max").nth(1)).to_contain_text(state)
         tab.screenshot(f"register-{lang}")
         tab.open(f"/web#action=base.action_res_users&view_type=form&id={user}")
         tab.page.locator("[name=access_rights]").first.click()
@@ -214,8 +233,9 @@ def test_languages(open_tab, admin, lang):
         admin.call("res.users", "write", [user], {"lang": "en_US"})
 
 
-def test_page_in_the_apps_menu(administrator, admin):
+def test_page_in_the_apps_menu(open_tab, admin):
     """Everything on it is there, comes from the server itself, and is no script."""
+    administrator = open_tab().login("eve")
     domain = [["name", "=", "op_single_session_login"]]
     [module] = admin.call("ir.module.module", "search", domain)["result"]
     page, requests = administrator.page, []

@@ -185,10 +185,8 @@ def make_api_key(device, password="admin"):
     values = {name: value for name, value in {"name": "scenario", "duration": "1"}.items() if name in known}
     # 18.0 has no create of this model for calls from outside
     [wizard] = device.call("res.users.apikeys.description", "web_save", [], values, specification={})["result"]
-    check = device.call("res.users.apikeys.description", "make_key", [wizard["id"]])["result"]["res_id"]
-    device.call("res.users.identitycheck", "write", [check], {"password": password})
-    key = device.call("res.users.identitycheck", "run_check", [check], context={"password": password})["result"]
-    return key["context"]["default_key"]
+    answer = device.call("res.users.apikeys.description", "make_key", [wizard["id"]])
+    return device.prove_identity(answer, password)["result"]["context"]["default_key"]
 
 
 def test_wrong_password_ends_nobody(server, login):
