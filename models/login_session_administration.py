@@ -23,14 +23,19 @@ STATES = [
     ("refused", "Login not completed"),
 ]
 
+# Logins and the newest login of their user that ends others: a join, which PostgreSQL looks up once for each user.
+LOGINS = SQL("""
+    op_single_session_login own
+    LEFT JOIN LATERAL (
+         SELECT id FROM op_single_session_login WHERE user_id = own.user_id AND exclusive ORDER BY -id LIMIT 1
+         ) newest ON TRUE
+""")
 # As far as the register knows: of what is active to it, the store tells what is gone.
 STATE = SQL("""
-    CASE WHEN op_single_session_login.revoked_date IS NOT NULL THEN 'administrator'
-         WHEN op_single_session_login.revoked THEN 'refused'
-         WHEN op_single_session_login.swept THEN 'newer_login'
-         WHEN EXISTS (SELECT FROM op_single_session_login newer
-                       WHERE newer.user_id = op_single_session_login.user_id
-                         AND newer.exclusive AND -newer.id < -op_single_session_login.id) THEN 'gone'
+    CASE WHEN own.revoked_date IS NOT NULL THEN 'administrator'
+         WHEN own.revoked THEN 'refused'
+         WHEN own.swept THEN 'newer_login'
+         WHEN own.id < newest.id THEN 'gone'
          ELSE 'active' END
 """)
 
@@ -74,9 +79,9 @@ class LoginSession(models.Model):
 
     @api.depends("revoked", "revoked_date", "swept")
     def _compute_state(self):
-        condition = SQL("id IN %s", tuple(self.ids) or (0,))
+        condition = SQL("own.id = ANY(%s)", self.ids)
         state = self._get_state_sql(condition)
-        self.env.cr.execute(SQL("SELECT id, %s FROM op_single_session_login WHERE %s", state, condition))
+        self.env.cr.execute(SQL("SELECT own.id, %s FROM %s WHERE %s", state, LOGINS, condition))
         states = dict(self.env.cr.fetchall())
         for login in self:
             login.state = states.get(login.id)
@@ -92,9 +97,9 @@ class LoginSession(models.Model):
                      ORDER BY -id DESC
                         LIMIT 1)
                   FROM op_single_session_login own
-                 WHERE id IN %s
+                 WHERE id = ANY(%s)
                 """,
-                tuple(self.ids) or (0,),
+                self.ids,
             )
         )
         newer = dict(self.env.cr.fetchall())
@@ -110,19 +115,19 @@ class LoginSession(models.Model):
 
     @api.model
     def _get_state_sql(self, condition):
-        """Return the expression of the state of logins, after a look into the store.
+        """Return the expression of the state of ``LOGINS``, after a look into the store.
 
-        :param SQL condition: which logins it is for
+        :param SQL condition: which of them it is for
         :rtype: SQL
         """
         self.flush_model(["revoked", "revoked_date", "swept"])
         self.env.cr.execute(
-            SQL("SELECT id, identifier FROM op_single_session_login WHERE %s AND %s = 'active'", condition, STATE)
+            SQL("SELECT own.id, own.identifier FROM %s WHERE %s AND %s = 'active'", LOGINS, condition, STATE)
         )
         identifiers = dict(self.env.cr.fetchall())
         existing = set(session_store.find_existing(list(set(identifiers.values()))))
         gone = [login for login, identifier in identifiers.items() if identifier not in existing]
-        return SQL("CASE WHEN id IN %s THEN 'gone' ELSE %s END", (*gone, 0), STATE)
+        return SQL("CASE WHEN own.id = ANY(%s) THEN 'gone' ELSE %s END", gone, STATE)
 
     # ------------------------------------------------------------
     # Searching
@@ -134,7 +139,7 @@ class LoginSession(models.Model):
         values = value if operator in ("in", "not in") else [value]
         states = [state for state, _label in STATES if state in values]
         state = self._get_state_sql(SQL("TRUE"))
-        found = SQL("SELECT id FROM op_single_session_login WHERE %s IN %s", state, (*states, ""))
+        found = SQL("SELECT own.id FROM %s WHERE %s = ANY(%s)", LOGINS, state, states)
         return self._search_ids(found, operator in ("in", "="))
 
     @api.model
