@@ -23,22 +23,6 @@ STATES = [
     ("refused", "Login not completed"),
 ]
 
-# Logins and the newest login of their user that ends others: a join, which PostgreSQL looks up once for each user.
-LOGINS = SQL("""
-    op_single_session_login own
-    LEFT JOIN LATERAL (
-         SELECT id FROM op_single_session_login WHERE user_id = own.user_id AND exclusive ORDER BY -id LIMIT 1
-         ) newest ON TRUE
-""")
-# As far as the register knows: of what is active to it, the store tells what is gone.
-STATE = SQL("""
-    CASE WHEN own.revoked_date IS NOT NULL THEN 'administrator'
-         WHEN own.revoked THEN 'refused'
-         WHEN own.swept THEN 'newer_login'
-         WHEN own.id < newest.id THEN 'gone'
-         ELSE 'active' END
-""")
-
 
 def notify(message):
     """Return the action that shows a message and reloads what is shown."""
@@ -79,12 +63,16 @@ class LoginSession(models.Model):
 
     @api.depends("revoked", "revoked_date", "swept")
     def _compute_state(self):
-        condition = SQL("own.id = ANY(%s)", self.ids)
-        state = self._get_state_sql(condition)
-        self.env.cr.execute(SQL("SELECT own.id, %s FROM %s WHERE %s", state, LOGINS, condition))
-        states = dict(self.env.cr.fetchall())
+        existing = set(session_store.find_existing(self.mapped("identifier")))
         for login in self:
-            login.state = states.get(login.id)
+            login.state = login._get_state(existing)
+
+    def _get_state(self, existing):
+        if self.revoked:
+            return "administrator" if self.revoked_date else "refused"
+        if self.swept:
+            return "newer_login"
+        return "active" if self.identifier in existing and not self.newer_login_id else "gone"
 
     def _compute_newer_login_id(self):
         self.env.cr.execute(
@@ -113,34 +101,42 @@ class LoginSession(models.Model):
             login.ended_date = login.revoked_date or newer.login_date
             login.ended_by = login.revoked_by_id.display_name or newer.display_name
 
-    @api.model
-    def _get_state_sql(self, condition):
-        """Return the expression of the state of ``LOGINS``, after a look into the store.
-
-        :param SQL condition: which of them it is for
-        :rtype: SQL
-        """
-        self.flush_model(["revoked", "revoked_date", "swept"])
-        self.env.cr.execute(
-            SQL("SELECT own.id, own.identifier FROM %s WHERE %s AND %s = 'active'", LOGINS, condition, STATE)
-        )
-        identifiers = dict(self.env.cr.fetchall())
-        existing = set(session_store.find_existing(list(set(identifiers.values()))))
-        gone = [login for login, identifier in identifiers.items() if identifier not in existing]
-        return SQL("CASE WHEN own.id = ANY(%s) THEN 'gone' ELSE %s END", gone, STATE)
-
     # ------------------------------------------------------------
     # Searching
     # ------------------------------------------------------------
 
     @api.model
     def _search_state(self, operator, value):
-        # up to 18.0 also a single value
-        values = value if operator in ("in", "not in") else [value]
-        states = [state for state, _label in STATES if state in values]
-        state = self._get_state_sql(SQL("TRUE"))
-        found = SQL("SELECT own.id FROM %s WHERE %s = ANY(%s)", LOGINS, state, states)
-        return self._search_ids(found, operator in ("in", "="))
+        values = value if operator in ("in", "not in") else [value]  # up to 18.0 also a single one
+        states = [state for state, _label in STATES if (state in values) == (operator in ("in", "="))]
+        active = self._find_active() if {"active", "gone"} & {*states} else []
+        domains = {
+            "active": [("id", "in", active)],
+            "newer_login": ["&", ("revoked", "=", False), ("swept", "=", True)],
+            "administrator": ["&", ("revoked", "=", True), ("revoked_date", "!=", False)],
+            "gone": ["&", "&", ("revoked", "=", False), ("swept", "=", False), ("id", "not in", active)],
+            "refused": ["&", ("revoked", "=", True), ("revoked_date", "=", False)],
+        }
+        none = [("id", "in", [])]
+        return ["|"] * len(states) + none + [term for state in states for term in domains[state]]
+
+    @api.model
+    def _find_active(self):
+        """Return the ids of the logins whose sessions are active: few, of however many rows."""
+        self.flush_model(["revoked", "swept"])
+        self.env.cr.execute(
+            """
+            SELECT own.id, own.identifier
+              FROM op_single_session_login own
+         LEFT JOIN (
+                   SELECT user_id, max(id) AS id FROM op_single_session_login WHERE exclusive GROUP BY user_id
+                   ) newest USING (user_id)
+             WHERE own.id >= coalesce(newest.id, 0) AND own.revoked IS NOT TRUE AND own.swept IS NOT TRUE
+            """
+        )
+        identifiers = dict(self.env.cr.fetchall())
+        existing = set(session_store.find_existing(list(identifiers.values())))
+        return [login for login, identifier in identifiers.items() if identifier in existing]
 
     @api.model
     def _search_several_a_day(self, operator, value):
@@ -159,12 +155,9 @@ class LoginSession(models.Model):
             self.env.user.tz or "UTC",
         )
         is_wanted = True in value if operator in ("in", "not in") else bool(value)
-        return self._search_ids(found, is_wanted == (operator in ("in", "=")))
-
-    @api.model
-    def _search_ids(self, found, positive):
+        negation = SQL("" if is_wanted == (operator in ("in", "=")) else "NOT")
         query = self._search([])
-        query.add_where(SQL("op_single_session_login.id %s (%s)", SQL("IN" if positive else "NOT IN"), found))
+        query.add_where(SQL("%s op_single_session_login.id IN (%s)", negation, found))
         return [("id", "in", query)]
 
     # ------------------------------------------------------------
