@@ -200,12 +200,12 @@ def test_box_in_bulk(administrator, people):
 
 # The menu, a state, the box.
 TEXTS = {
-    "fr_FR": ("Sessions de connexion", "Terminée par une autre connexion", "Autoriser plusieurs sessions"),
-    "de_DE": ("Anmeldesitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
-    "es_ES": ("Sesiones de usuario", "Finalizada por otro inicio de sesión", "Permitir varias sesiones"),
-    "nl_NL": ("Aanmeldsessies", "Beëindigd door nieuwere aanmelding", "Meerdere sessies toestaan"),
-    "pt_BR": ("Sessões de login", "Encerrada por um login mais recente", "Permitir várias sessões"),
-    "it_IT": ("Sessioni di accesso", "Terminata da un accesso più recente", "Consenti sessioni multiple"),
+    "fr_FR": ("Sessions de connexion", "Close par une connexion", "Autoriser plusieurs sessions"),
+    "de_DE": ("Anmeldesitzungen", "Durch Neuanmeldung beendet", "Mehrere Sitzungen erlauben"),
+    "es_ES": ("Sesiones de usuario", "Cerrada por otro acceso", "Permitir varias sesiones"),
+    "nl_NL": ("Aanmeldsessies", "Beëindigd door aanmelding", "Meerdere sessies toestaan"),
+    "pt_BR": ("Sessões de login", "Encerrada por novo login", "Permitir várias sessões"),
+    "it_IT": ("Sessioni di accesso", "Chiusa da nuovo accesso", "Consenti sessioni multiple"),
     "ar_001": ("جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
     "hi_IN": ("लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
 }
