@@ -59,9 +59,7 @@ class LoginSession(models.Model):
     exclusive = fields.Boolean(help="This login ended the user's other sessions.")
     revoked = fields.Boolean(help="This session is over, whether there is a newer login or not.")
     revoked_date = fields.Datetime("Revoked On", help="When an administrator ended this session.")
-    revoked_by_id = fields.Many2one(
-        "res.users", index="btree_not_null", help="The administrator who ended this session."
-    )
+    revoked_by_id = fields.Many2one("res.users", help="The administrator who ended this session.")
     swept = fields.Boolean("Ended by a Login", help="A newer login found this session alive and ended it.")
     login_date = fields.Datetime("Since", required=True, default=fields.Datetime.now)
     browser = fields.Char()
