@@ -38,7 +38,7 @@ class TestRegisterOfAdministrators(TransactionCase):
         now = fields.Datetime.now()
         return {
             "newer_login": self.add(exclusive=True, swept=True),
-            "gone": self.add(exclusive=True) + self.add(new_test_user(self.env, "bob"), exclusive=True),
+            "gone": self.add(exclusive=True, stored=True) + self.add(new_test_user(self.env, "bob"), exclusive=True),
             "administrator": self.add(revoked=True, revoked_date=now),
             "refused": self.add(revoked=True),
             "active": self.add(exclusive=True, stored=True),
