@@ -53,6 +53,7 @@ class LoginSession(models.Model):
     _description = "Login Session"
     _log_access = False
     _order = "id desc"
+    _rec_name = "browser"
 
     user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
     identifier = fields.Char("Session Identifier", required=True)

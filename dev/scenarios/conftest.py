@@ -48,7 +48,7 @@ def make_database():
 
 @pytest.fixture(scope="session")
 def people():
-    return ["ada", "bob", *(f"user{number}" for number in range(80))]
+    return ["ada", "bob", *(f"user{number}" for number in range(120))]
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,8 @@ def test_what_an_administrator_leaves_of_a_session(server, login):
     assert server.files_of(device.sid) == []
     assert alive(device, administrator) == [False, True]
     line = f"Single session: ENDED 1 for user {uid} (by user {administrator.uid} from 127.0.0.1)"
-    assert server.single_session_lines()[-1] == ("INFO", line)
+    level, text = server.single_session_lines()[-1]
+    assert (level, text.strip()) == ("INFO", line)
     skip_without_devices(server.databases[0])
     query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{device.sid[:42]}'"
     assert psql(server.databases[0], query) == [["t"]]
