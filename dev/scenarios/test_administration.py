@@ -103,6 +103,7 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
     employees = [open_tab().login(login) for _ in range(2)]
     open_register(administrator)
+    expect(rows_of(administrator, login)).to_have_count(2)
     select(administrator, *rows_of(administrator, login).all(), rows_of(administrator, "max").first)
     press(administrator, "action_end")
     expect(administrator.page.locator(".modal")).to_contain_text("the session you are using now")
