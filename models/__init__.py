@@ -1,1 +1,1 @@
-from . import bus_bus, ir_http, login_session, login_session_administration, res_users
+from . import bus_bus, ir_http, ir_websocket, login_session, login_session_administration, res_users

@@ -1,70 +1,152 @@
+from functools import partial
+from typing import NamedTuple
+
 from odoo import api, models
-from odoo.http import request
+from odoo.http import Session, get_default_session, request, root
 
 from . import parameters, session_store
+from .login_session import in_new_transaction
+
+# Holds in a session that was opened without a cookie which id its entry gets, should it come back.
+RESERVED_ID = "op_single_session_login_id"
+
+
+class Arrival(NamedTuple):
+    """The session of a request as it came, before anything could log in or out."""
+
+    session: Session
+    sid: str
+    uid: int | None
+    is_ended: bool | None
 
 
 class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
 
+    # ------------------------------------------------------------
+    # At the beginning of a request
+    # ------------------------------------------------------------
+
+    @classmethod
+    def _match(cls, path_info):
+        """Refuse an ended session before anything else sees it; hide the session from the status route.
+
+        ``Request._serve_db`` calls this first, for all that a route serves, what no route matches
+        (attachments, website pages) and the error pages of both. Re-read it at migration.
+        """
+        cls._check_single_session()
+        rule, arguments = super()._match(path_info)
+        if rule.endpoint.routing.get("single_session_status") and not cls._is_hidden():
+            cls._hide_session()
+        return rule, arguments
+
     @classmethod
     def _authenticate(cls, endpoint):
-        """Leave sessions alone on the status route; elsewhere remember which session the request came with.
+        """Refuse an ended session once more: ``retrying`` loads it again before it calls this again.
 
-        Core checks the session here, whatever the route's ``auth``: it writes devices, legacy
-        tokens and rotated sessions, and calls ``Session.logout`` on what it refuses. Re-read it
-        at migration.
+        An addon that overrides ``res.users._compute_session_token`` may cache an earlier answer.
         """
-        if endpoint.routing.get("single_session_status"):
-            cls._auth_method_none()
-            return
-        session = request.session
-        was_logged_in = bool(session.uid)
+        cls._check_single_session()
+        if endpoint.routing.get("single_session_status") and not cls._is_hidden():
+            cls._hide_session()
         super()._authenticate(endpoint)
-        request.single_session_identifier = session_store.get_identifier(session.sid) if session.uid else None
-        if was_logged_in and not session.uid and cls._is_ended(session):
-            cls._keep_cookie(session)
+        request.single_session_authenticated = True
 
     @classmethod
-    def _serve_fallback(cls):
-        """Refuse ended sessions where core serves pages without asking whether the session is valid.
-
-        ``Request._serve_ir_http_fallback`` does so for what no route matches: attachments, website
-        pages and the page for what is not found. Re-read it at migration.
-        """
+    def _check_single_session(cls):
+        """Take down how the session came, and go on without it if it has ended."""
         session = request.session
-        if session.uid and cls._is_ended(session):
-            session.logout(keep_db=True)
-            cls._keep_cookie(session)
+        if cls._get_arrival() or cls._is_hidden():
+            return
+        is_ended = cls._is_ended(session) if session.uid else None
+        request.single_session_arrival = Arrival(session, session.sid, session.uid, is_ended)
+        if is_ended:
+            session_store.make_anonymous(session)
+            # The browser keeps the cookie that it has. The status route knows the ended session by it, and where
+            # the user has just logged in again in the same browser, a late answer would take the new one away.
+            session.is_dirty = False
             request.env = api.Environment(request.env.cr, None, session.context)
-            cls._auth_method_public()
-        return super()._serve_fallback()
+
+    @classmethod
+    def _get_arrival(cls):
+        """Return the arrival of the current session; None if ``retrying`` has loaded it again."""
+        arrival = getattr(request, "single_session_arrival", None)
+        return arrival if arrival and arrival.session is request.session else None
+
+    @classmethod
+    def _is_ended(cls, session):
+        is_ended = request.env["op.single.session.login"]._is_ended(session.sid)
+        if is_ended is None and session.get(RESERVED_ID):
+            arguments = session.uid, session.sid, session[RESERVED_ID]
+            is_ended = in_new_transaction(request.env, "_import_session", *arguments)
+        return is_ended
+
+    @classmethod
+    def _hide_session(cls):
+        """Let nobody but the status route see the session: addons would take the request for activity."""
+        request.single_session_asked = session = request.session
+        request.session = root.session_store.new()
+        request.session.update(get_default_session(), db=session.db, context=dict(session.context))
+        request.session.can_save = False
+        request.single_session_hidden_by = request.session
+        request.env = api.Environment(request.env.cr, None, request.session.context)
+
+    @classmethod
+    def _is_hidden(cls):
+        return request.session is getattr(request, "single_session_hidden_by", None)
+
+    # ------------------------------------------------------------
+    # At its end
+    # ------------------------------------------------------------
 
     @classmethod
     def _post_dispatch(cls, response):
-        """Give a browser another cookie between the password and the second factor if its session has ended.
-
-        Whoever holds the ended cookie too would be asked for the second factor alone. Core renews the
-        cookie when the login is complete.
-        """
+        """Give the session a new id where core does not, for the login to be registered or kept apart."""
         session = request.session
-        if session.get("pre_uid") and not session.uid and cls._is_ended(session):
+        if cls._has_logged_in_by_itself(session):
+            if request.httprequest.cookies.get("session_id") == session.sid:
+                session.should_rotate = True
+            else:
+                session[RESERVED_ID] = in_new_transaction(request.env, "_reserve_id")
+        elif session.get("pre_uid") and not session.uid and cls._is_ended(session):
+            # Between the password and the second factor: whoever holds the ended cookie too
+            # would be asked for the second factor alone.
             session.should_rotate = True
         return super()._post_dispatch(response)
 
     @classmethod
-    def _is_ended(cls, session):
-        return request.env["op.single.session.login"]._is_ended(session.sid)
+    def _has_logged_in_by_itself(cls, session):
+        """Return whether the request has logged in a user without a new session id, as some addons do.
+
+        They set the session's user and token. Where the browser sent the id, its session gets a new one. Programs
+        that send no cookie log in for one request; most of them never come back with the cookie they get.
+        """
+        arrival = cls._get_arrival()
+        return (
+            arrival
+            and not arrival.uid
+            and session.uid
+            and session.sid == arrival.sid
+            and session.can_save
+            and not session.should_rotate
+            and request.env["op.single.session.login"]._is_alive(session)
+        )
 
     @classmethod
-    def _keep_cookie(cls, session):
-        """Let the browser of a session that was refused keep the cookie it has.
+    def _post_logout(cls):
+        """Remember that the user has logged out: a later login elsewhere is then nothing to be told of.
 
-        ``Session.logout`` would give it another one, unless the session's file is gone. The status
-        route knows the ended session by the old one; and where the person has just logged in again
-        in the same browser, a late answer would take the new one away.
+        Core calls this also for sessions that it refuses, before it has authenticated the request.
         """
-        session.should_rotate = session.is_dirty = False
+        super()._post_logout()
+        arrival = cls._get_arrival()
+        if arrival and arrival.uid and getattr(request, "single_session_authenticated", False):
+            identifier = session_store.get_identifier(arrival.sid)
+            request.env.cr.postcommit.add(partial(in_new_transaction, request.env, "_mark_logged_out", identifier))
+
+    # ------------------------------------------------------------
+    # What pages need
+    # ------------------------------------------------------------
 
     def session_info(self):
         return self._add_single_session_info(super().session_info())

@@ -1,4 +1,6 @@
+import hashlib
 import logging
+import re
 import sys
 import time
 from datetime import timedelta
@@ -29,16 +31,19 @@ NAMES = {
 }
 
 
-def in_new_transaction(registry, method, *arguments):
-    """Call a method of the register in a transaction of its own; never raise.
+def in_new_transaction(env, method, *arguments):
+    """Call a method of the login log in a transaction of its own; never raise: the request must not fail.
 
-    For the hooks after a commit or a rollback, which must not fail the request.
+    :return: what the method returns; None if it failed
     """
     try:
-        with registry.cursor() as cr:
-            getattr(api.Environment(cr, SUPERUSER_ID, {})["op.single.session.login"], method)(*arguments)
+        if getattr(env.cr, "readonly", False):  # 17.0 has no such cursors
+            env.cr.rollback()  # its locks would keep the other transaction waiting
+        with env.registry.cursor() as cr:
+            return getattr(api.Environment(cr, SUPERUSER_ID, {})["op.single.session.login"], method)(*arguments)
     except Exception:
         _logger.warning("Single session: FAILED %s", method, exc_info=True)
+        return None
 
 
 class LoginSession(models.Model):
@@ -61,12 +66,14 @@ class LoginSession(models.Model):
     revoked = fields.Boolean(help="This session is over, whether there is a newer login or not.")
     revoked_date = fields.Datetime("Revoked On", help="When an administrator ended this session.")
     revoked_by_id = fields.Many2one("res.users", help="The administrator who ended this session.")
+    logged_out = fields.Boolean(help="The user has logged out of this session.")
     swept = fields.Boolean("Ended by a Login", help="A newer login found this session alive and ended it.")
     login_date = fields.Datetime("Since", required=True, default=fields.Datetime.now)
     browser = fields.Char()
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
     replaced_identifier = fields.Char(help="The session of the same browser that this login took the place of.")
+    sent_digest = fields.Char(help="Digest of the session id that the browser sent: logins that share it are one browser's.")
 
     def init(self):
         # The gate is asked at every request: both halves of its query are answered by an index alone. The second
@@ -95,6 +102,10 @@ class LoginSession(models.Model):
         :param str sid: the whole session id
         :return: True if it is, False if it may live, None if the register does not know it
         """
+        return self._is_identifier_ended(session_store.get_identifier(sid))
+
+    @api.model
+    def _is_identifier_ended(self, identifier):
         self.env.cr.execute(
             """
             SELECT bool_or(own.revoked IS TRUE OR own.id < coalesce((
@@ -107,7 +118,7 @@ class LoginSession(models.Model):
               FROM op_single_session_login own
              WHERE own.identifier = %s
             """,
-            [session_store.get_identifier(sid)],
+            [identifier],
         )
         return self.env.cr.fetchone()[0]
 
@@ -148,18 +159,77 @@ class LoginSession(models.Model):
 
     @api.model
     def _insert_login(self, user, sid):
-        cr, registry = user.env.cr, user.env.registry
-        # sudo - op.single.session.login: nobody may write the register, it is written for them
-        logins = user.env["op.single.session.login"].sudo()
+        env = user.env
+        # sudo - op.single.session.login: nobody may write the login log, it is written for them
+        logins = env["op.single.session.login"].sudo()
         values = logins._prepare_login(user, sid)
         if values["exclusive"]:
             logins._adopt_devices(user)
-        login = logins.create(values)
+        login = logins._insert([values])
+        if logins._is_ended(sid):
+            login = logins._insert_once_more(login, values)
         # sudo - res.users: whoever logs in, on whatever path
         partner = user.sudo().partner_id
-        cr.postcommit.add(partial(in_new_transaction, registry, "_sweep", login.id, values, partner.id))
-        cr.postrollback.add(partial(in_new_transaction, registry, "_refuse", values))
+        env.cr.postcommit.add(partial(in_new_transaction, env, "_sweep", login.id, values, partner.id))
+        env.cr.prerollback.add(partial(self._discard_session, request.session, sid))
+        env.cr.postrollback.add(partial(in_new_transaction, env, "_refuse", values))
         return login
+
+    @api.model
+    def _insert(self, rows):
+        """Add entries that have no value but the given ones.
+
+        Not by ``create``: it asks ``ir.default`` and the context for the values of all other columns, which any
+        user may set for himself, and runs whatever other addons do there.
+
+        :param list rows: of dicts, all with the same keys
+        :return: the entries
+        """
+        if not rows:
+            return self.browse()
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO op_single_session_login (%s) VALUES %s RETURNING id",
+                SQL(", ").join(map(SQL.identifier, rows[0])),
+                SQL(", ").join(tuple(row.values()) for row in rows),
+            )
+        )
+        return self.browse(id_ for [id_] in self.env.cr.fetchall())
+
+    @api.model
+    def _insert_once_more(self, login, values):
+        """Add the entry of a login once more, whose id is lower than that of an older login.
+
+        The sequence is behind its rows: the database was replicated or restored in part. This transaction sees
+        none but older logins, whose ids are lower in a sound database.
+        """
+        _logger.error("Single session: the ids of new logins were behind those of older ones, which is mended now")
+        self._mend_sequence()
+        self.env.cr.execute(SQL("DELETE FROM op_single_session_login WHERE id = %s", login.id))
+        return self._insert([values])
+
+    @api.model
+    def _mend_sequence(self):
+        """Let the next login have the highest id."""
+        self.env.cr.execute(
+            """
+            SELECT setval('op_single_session_login_id_seq', newest.id)
+              FROM (SELECT max(id) AS id FROM op_single_session_login) newest, op_single_session_login_id_seq
+             WHERE newest.id > last_value
+            """
+        )
+
+    @api.model
+    def _discard_session(self, session, sid):
+        """Make the session of a login unusable before its transaction is rolled back, whatever the database does.
+
+        The session is in the store, and an error page would save it once more.
+
+        :param session: the session of the request
+        :param str sid: its id when the login was registered
+        """
+        if session.sid == sid:
+            session_store.discard(session)
 
     def _refuse_unless_stored(self, sid):
         """Let a login end nobody whose session was not saved: the person would be left without any.
@@ -182,14 +252,27 @@ class LoginSession(models.Model):
         return {
             "user_id": user.id,
             "identifier": session_store.get_identifier(sid),
+            "login_date": fields.Datetime.now(),
             # sudo - res.users: the person who logs in may not read the box
             "exclusive": not user.sudo().allow_multiple_sessions,
             "browser": self._get_name(httprequest.user_agent.browser),
             "platform": self._get_name(httprequest.user_agent.platform),
             "ip_address": self._get_ip_address(httprequest.remote_addr),
-            # set by ir.http._authenticate; nothing of ours runs in a request without a database
-            "replaced_identifier": getattr(request, "single_session_identifier", None),
+            "replaced_identifier": self._get_replaced_identifier(),
+            "sent_digest": self._get_sent_digest(),
         }
+
+    @api.model
+    def _get_replaced_identifier(self):
+        # nothing of ours runs at the beginning of a request without a database
+        arrival = getattr(request, "single_session_arrival", None)
+        return session_store.get_identifier(arrival.sid) if arrival and arrival.uid and not arrival.is_ended else None
+
+    @api.model
+    def _get_sent_digest(self):
+        # not the identifier: administrators who read it could pass for that browser
+        sid = request.httprequest.cookies.get("session_id", "")
+        return hashlib.sha256(sid.encode()).hexdigest() if root.session_store.is_valid_key(sid) else None
 
     @api.model
     def _get_name(self, name):
@@ -198,30 +281,64 @@ class LoginSession(models.Model):
 
     @api.model
     def _get_ip_address(self, text):
-        """Return an IP address, or None if the text is none: with ``proxy_mode`` a client may get any text through."""
+        """Return the IP address in what a proxy or a socket says of the client; None if there is none.
+
+        With ``proxy_mode`` a client may get any text through. Some proxies add a port, IPv6 addresses
+        a zone, and a socket for both protocols writes IPv4 addresses as IPv6 ones.
+        """
+        text = (text or "").partition("%")[0]
+        bracketed = re.fullmatch(r"\[(.*)\](:\d+)?", text)
+        with_port = re.fullmatch(r"([\d.]+):\d+", text)
         try:
-            return str(ip_address((text or "").partition("%")[0]))  # a zone may be any text again
+            address = ip_address((bracketed or with_port or [None, text])[1])
         except ValueError:
             return None
+        return str(getattr(address, "ipv4_mapped", None) or address)
 
     @api.model
     def _refuse(self, values):
-        """Refuse the session of a login whose transaction was rolled back.
-
-        The session is in the store, and a cookie may be on its way: a retried request and
-        an error page save it as a good answer does.
+        """Refuse the session of a login whose transaction was rolled back, should it come back.
 
         :param dict values: the row that was rolled back
         """
         if not self.env["res.users"].browse(values["user_id"]).exists():
             return  # created by that very transaction (LDAP, sign up): no token without a user
-        self.create(dict(values, exclusive=False, revoked=True))
-        session_store.delete([values["identifier"]])
+        self._insert([dict(values, exclusive=False, revoked=True)])
         _logger.info(
             "Single session: REFUSED 1 for user %d (login from %s not completed)",
             values["user_id"],
-            values["ip_address"],
+            values["ip_address"] or "an unknown address",
         )
+
+    # ------------------------------------------------------------
+    # Sessions that a program opened without a cookie
+    # ------------------------------------------------------------
+
+    @api.model
+    def _reserve_id(self):
+        """Return the id that a session gets should it ever be used again: no login after it may be older."""
+        self.env.cr.execute("SELECT nextval('op_single_session_login_id_seq')")
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _import_session(self, uid, sid, id_):
+        """Add an entry that ends nobody, for a session that has come back.
+
+        :param int uid: the user's id
+        :param str sid: the whole session id
+        :param int id_: the id that was reserved when the session was opened
+        :return: as ``_is_ended``
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO op_single_session_login (id, user_id, identifier, login_date)
+                     VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+                """,
+                *(id_, uid, session_store.get_identifier(sid), fields.Datetime.now()),
+            )
+        )
+        return self._is_ended(sid)
 
     # ------------------------------------------------------------
     # After the login
@@ -251,7 +368,7 @@ class LoginSession(models.Model):
                 "Single session: ENDED %d for user %d (login from %s)",
                 len(existing),
                 values["user_id"],
-                values["ip_address"],
+                values["ip_address"] or "an unknown address",
             )
 
     @api.model
@@ -296,6 +413,19 @@ class LoginSession(models.Model):
     def _mark_swept(self, identifiers):
         """Remember for administrators which sessions a login has ended: the others were over before."""
         self._tick("op_single_session_login", "swept", "identifier", identifiers)
+
+    @api.model
+    def _mark_logged_out(self, identifier):
+        """Refuse a session that its user has logged out of, and remember why."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE op_single_session_login SET revoked = TRUE, logged_out = TRUE
+                 WHERE identifier = %s AND revoked IS NOT TRUE
+                """,
+                identifier,
+            )
+        )
 
     @api.model
     def _tick(self, table, column, key, identifiers):
@@ -348,7 +478,8 @@ class LoginSession(models.Model):
 
         The tabs of a browser may hear of the login that took the place of its session before its new
         cookie arrives: to them that is no end. Whoever still comes with the old one later is another
-        browser, with a stolen cookie or with its owner's.
+        browser, with a stolen cookie or with its owner's. Nor is it one that a double click on *Log in*
+        makes two logins, which replace the same session.
 
         :param sid: what a browser sent as its session id, which may be anything
         :return: no login if the session lives, is unknown or went another way
@@ -361,7 +492,7 @@ class LoginSession(models.Model):
                 SELECT own.id
                   FROM op_single_session_login own
              LEFT JOIN LATERAL (
-                       SELECT id
+                       SELECT id, login_date, sent_digest
                          FROM op_single_session_login
                         WHERE user_id = own.user_id AND exclusive AND -id < -own.id
                      ORDER BY -id DESC
@@ -369,7 +500,10 @@ class LoginSession(models.Model):
                        ) newer ON TRUE
                  WHERE own.identifier = %(identifier)s AND (
                        own.revoked_date IS NOT NULL
-                    OR own.revoked IS NOT TRUE AND newer.id IS NOT NULL AND NOT EXISTS (
+                    OR own.revoked IS NOT TRUE AND newer.id IS NOT NULL
+                   AND (newer.sent_digest = own.sent_digest
+                        AND newer.login_date - own.login_date <= %(delay)s) IS NOT TRUE
+                   AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
                         WHERE login.user_id = own.user_id AND login.id > own.id
                           AND login.replaced_identifier = %(identifier)s AND login.login_date > %(lately)s))
@@ -377,6 +511,7 @@ class LoginSession(models.Model):
                  LIMIT 1
                 """,
                 identifier=session_store.get_identifier(sid),
+                delay=COOKIE_DELAY,
                 lately=fields.Datetime.now() - COOKIE_DELAY,
             )
         )
@@ -437,7 +572,7 @@ class LoginSession(models.Model):
                 user.id,
             )
         )
-        self.create(
+        self._insert(
             [
                 {
                     "user_id": user.id,
@@ -466,8 +601,13 @@ class LoginSession(models.Model):
         """Enter the sessions in the store, for the first login of their user to end them."""
         sessions = dict(session_store.iter_logged_in(self.env.cr.dbname))
         users = set(self.env["res.users"].browse(set(sessions.values())).exists().ids)
-        self.create(
-            [{"user_id": uid, "identifier": identifier} for identifier, uid in sessions.items() if uid in users]
+        now = fields.Datetime.now()
+        self._insert(
+            [
+                {"user_id": uid, "identifier": identifier, "login_date": now}
+                for identifier, uid in sessions.items()
+                if uid in users
+            ]
         )
 
     @api.autovacuum

@@ -48,12 +48,6 @@ class LoginSession(models.Model):
     )
     ended_date = fields.Datetime("Ended On", compute="_compute_ended")
     ended_by = fields.Char(compute="_compute_ended", help="The newer login, or the administrator.")
-    several_a_day = fields.Boolean(
-        "Several Logins a Day",
-        store=False,
-        search="_search_several_a_day",
-        help="The user has logged in several times on that day.",
-    )
 
     @api.depends("browser", "platform", "ip_address")
     def _compute_display_name(self):
@@ -61,13 +55,15 @@ class LoginSession(models.Model):
             details = filter(None, [login._get_device_name(), login.ip_address])
             login.display_name = ", ".join(details) or str(login.id)
 
-    @api.depends("revoked", "revoked_date", "swept")
+    @api.depends("revoked", "revoked_date", "logged_out", "swept")
     def _compute_state(self):
         existing = set(session_store.find_existing(self.mapped("identifier")))
         for login in self:
             login.state = login._get_state(existing)
 
     def _get_state(self, existing):
+        if self.logged_out:
+            return "gone"
         if self.revoked:
             return "administrator" if self.revoked_date else "refused"
         if self.swept:
@@ -114,8 +110,13 @@ class LoginSession(models.Model):
             "active": [("id", "in", active)],
             "newer_login": ["&", ("revoked", "=", False), ("swept", "=", True)],
             "administrator": ["&", ("revoked", "=", True), ("revoked_date", "!=", False)],
-            "gone": ["&", "&", ("revoked", "=", False), ("swept", "=", False), ("id", "not in", active)],
-            "refused": ["&", ("revoked", "=", True), ("revoked_date", "=", False)],
+            "gone": [
+                *("|", ("logged_out", "=", True)),
+                *("&", "&", ("revoked", "=", False), ("swept", "=", False), ("id", "not in", active)),
+            ],
+            "refused": [
+                *("&", "&", ("revoked", "=", True), ("revoked_date", "=", False), ("logged_out", "=", False)),
+            ],
         }
         none = [("id", "in", [])]
         return ["|"] * len(states) + none + [term for state in states for term in domains[state]]
@@ -138,28 +139,6 @@ class LoginSession(models.Model):
         existing = set(session_store.find_existing(list(identifiers.values())))
         return [login for login, identifier in identifiers.items() if identifier in existing]
 
-    @api.model
-    def _search_several_a_day(self, operator, value):
-        """Find the logins of users who logged in several times on the same day, in the administrator's time zone.
-
-        Neither logins that were not completed count, nor sessions that are older than the addon, which have no address.
-        """
-        found = SQL(
-            """
-            SELECT unnest(array_agg(id))
-              FROM op_single_session_login
-             WHERE ip_address IS NOT NULL AND (revoked IS NOT TRUE OR revoked_date IS NOT NULL)
-          GROUP BY user_id, date_trunc('day', login_date AT TIME ZONE 'UTC' AT TIME ZONE %s)
-            HAVING count(*) > 1
-            """,
-            self.env.user.tz or "UTC",
-        )
-        is_wanted = True in value if operator in ("in", "not in") else bool(value)
-        negation = SQL("" if is_wanted == (operator in ("in", "=")) else "NOT")
-        query = self._search([])
-        query.add_where(SQL("%s op_single_session_login.id IN (%s)", negation, found))
-        return [("id", "in", query)]
-
     # ------------------------------------------------------------
     # Ending
     # ------------------------------------------------------------
@@ -179,7 +158,7 @@ class LoginSession(models.Model):
         # sudo - op.single.session.login: nobody may edit the register by hand
         logins.sudo().write({"revoked": True, "revoked_date": fields.Datetime.now(), "revoked_by_id": self.env.uid})
         arguments = logins.ids, self.env.uid, self._get_ip_address(request.httprequest.remote_addr)
-        self.env.cr.postcommit.add(partial(in_new_transaction, self.env.registry, "_sweep_revoked", *arguments))
+        self.env.cr.postcommit.add(partial(in_new_transaction, self.env, "_sweep_revoked", *arguments))
         return notify(_("Sessions ended: %(count)d", count=len(logins)))
 
     def _get_endable(self):
@@ -206,4 +185,10 @@ class LoginSession(models.Model):
         for user in logins.user_id:
             self._wake_websockets(user.partner_id.id)
             count = len(logins.filtered(lambda login, user=user: login.user_id == user))
-            _logger.info("Single session: ENDED %d for user %d (by user %d from %s)", count, user.id, uid, address)
+            _logger.info(
+                "Single session: ENDED %d for user %d (by user %d from %s)",
+                count,
+                user.id,
+                uid,
+                address or "an unknown address",
+            )

@@ -50,30 +50,37 @@ class ResUsers(models.Model):
         return super()._add_missing_default_values({"allow_multiple_sessions": False, **values})
 
     def _compute_session_token(self, sid):
-        """Refuse ended sessions and register new ones: the one gate of this addon.
+        """Refuse ended sessions and register new ones.
 
         Core asks for the token at every HTTP request that a route matches, websocket message and
         bus delivery (``check_session`` in ``odoo.service.security``), and with the final session id when it
         opens a session for a completed login (``FilesystemSessionStore.rotate`` in ``odoo.http``),
         whatever the login path, with or without a database in the cookie. At migration, re-read
-        those two.
+        those two. What an addon that caches the token would let through, ``ir.http``, ``ir.websocket``
+        and ``bus.bus`` refuse.
         """
-        is_ended = self.env["op.single.session.login"]._is_ended(sid)
-        if is_ended:
-            return False
-        if is_ended is None and self._is_opening_session(sid):
-            self.env["op.single.session.login"]._register_login(self, sid)
-        return super()._compute_session_token(sid)
+        logins = self.env["op.single.session.login"]
+        arrival = getattr(request, "single_session_arrival", None) if request else None
+        if arrival and arrival.sid == sid:
+            # Asked already, once a request. If it came without a user, nothing has ended that the request could
+            # go on with: it is about to log in, and its session gets a new id.
+            is_ended = arrival.is_ended
+        else:
+            is_ended = logins._is_ended(sid)
+            if is_ended is None and self._is_opening_session(sid):
+                logins._register_login(self, sid)
+        return False if is_ended else super()._compute_session_token(sid)
 
     def _is_opening_session(self, sid):
-        """Tell whether the current request opens the session with this id for this user.
+        """Return whether the current request opens the session with this id for this user.
 
-        Its id is then not the one that the browser sent. External API calls have no session,
-        a password without the second factor no user in it, and ``/web/become`` no new id.
+        Its id is then neither the one that the browser sent nor the one that the request began with. External API
+        calls have no session, a password without the second factor no user in it, and ``/web/become`` no new id.
         """
         if not request or request.session.uid != self.id or request.session.sid != sid:
             return False
         if request.session.db != self.env.cr.dbname:
             return False  # 17.0 asks the wrong database when the request is on another one
+        # 19.0 keeps the identifier where it changes the id of an open session
         sent_sid = request.httprequest.cookies.get("session_id", "")
         return session_store.get_identifier(sent_sid) != session_store.get_identifier(sid)

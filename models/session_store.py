@@ -89,6 +89,29 @@ def delete(identifiers):
         _warn("did not delete", identifiers, error)
 
 
+def discard(session):
+    """Delete a session and make what the request has of it anonymous, under a new id; never raise.
+
+    :param session: the session of a request
+    """
+    try:
+        http.root.session_store.delete(session)
+    except Exception as error:
+        _warn("did not delete", [session.sid], error)
+    make_anonymous(session)
+    session.should_rotate = True
+
+
+def make_anonymous(session):
+    """Take everything out of the session of the current request but its database and mode of debugging.
+
+    ``Session.logout`` would give the browser a new cookie and forget which companies were selected.
+    """
+    kept = {"db": session.db, "debug": session.debug, "context": {"lang": http.request.default_lang()}}
+    session.clear()
+    session.update(http.get_default_session(), **kept)
+
+
 def iter_logged_in(dbname):
     """Yield the sessions in the store that are logged in to a database.
 

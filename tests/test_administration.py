@@ -90,27 +90,6 @@ class TestRegisterOfAdministrators(TransactionCase):
         unknown = self.add()
         self.assertEqual(unknown.display_name, str(unknown.id))
 
-    def test_several_a_day(self):
-        """On one day of the administrator's time zone."""
-        bob = new_test_user(self.env, "bob")
-        login, evening, next_day = (
-            self.add(login_date=date, ip_address="192.0.2.4")
-            for date in ("2026-11-20 08:00:00", "2026-11-20 23:30:00", "2026-11-21 22:00:00")
-        )
-        other = self.add(bob, login_date="2026-11-20 08:00:00", ip_address="192.0.2.4")
-        older = self.add(login_date="2026-11-21 21:00:00")  # than the addon
-        refused = self.add(login_date="2026-11-21 21:30:00", ip_address="192.0.2.4", revoked=True)
-        added = login | evening | next_day | other | older | refused
-
-        def search(*condition):
-            return self.logins.search([("id", "in", added.ids), condition])
-
-        self.assertEqual(search("several_a_day", "=", True), evening + login)
-        self.assertEqual(search("several_a_day", "!=", True), refused + older + other + next_day)
-        self.assertEqual(search("several_a_day", "=", False), refused + older + other + next_day)
-        self.manager.tz = "Europe/Paris"
-        self.assertEqual(search("several_a_day", "=", True), next_day + evening)
-
     def test_groups(self):
         for date in ("2026-11-20 08:00:00", "2026-11-20 22:30:00", "2026-11-21 22:00:00"):
             self.add(login_date=date)
