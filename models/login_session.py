@@ -90,6 +90,7 @@ class LoginSession(models.Model):
             CREATE INDEX IF NOT EXISTS op_single_session_login_replaced_idx
                 ON op_single_session_login (replaced_identifier) WHERE replaced_identifier IS NOT NULL;
         """)
+        self._mend_sequence()
 
     # ------------------------------------------------------------
     # The gate
@@ -163,11 +164,10 @@ class LoginSession(models.Model):
         # sudo - op.single.session.login: nobody may write the login log, it is written for them
         logins = env["op.single.session.login"].sudo()
         values = logins._prepare_login(user, sid)
+        logins._mend_sequence()
         if values["exclusive"]:
             logins._adopt_devices(user)
         login = logins._insert([values])
-        if logins._is_ended(sid):
-            login = logins._insert_once_more(login, values)
         # sudo - res.users: whoever logs in, on whatever path
         partner = user.sudo().partner_id
         env.cr.postcommit.add(partial(in_new_transaction, env, "_sweep", login.id, values, partner.id))
@@ -197,20 +197,11 @@ class LoginSession(models.Model):
         return self.browse(id_ for [id_] in self.env.cr.fetchall())
 
     @api.model
-    def _insert_once_more(self, login, values):
-        """Add the entry of a login once more, whose id is lower than that of an older login.
-
-        The sequence is behind its rows: the database was replicated or restored in part. This transaction sees
-        none but older logins, whose ids are lower in a sound database.
-        """
-        _logger.error("Single session: the ids of new logins were behind those of older ones, which is mended now")
-        self._mend_sequence()
-        self.env.cr.execute(SQL("DELETE FROM op_single_session_login WHERE id = %s", login.id))
-        return self._insert([values])
-
-    @api.model
     def _mend_sequence(self):
-        """Let the next login have the highest id."""
+        """Let the next login have the highest id: it would be refused in favor of an older one.
+
+        In a database that was replicated or restored in part, a sequence may be behind its rows.
+        """
         self.env.cr.execute(
             """
             SELECT setval('op_single_session_login_id_seq', newest.id)
@@ -218,6 +209,8 @@ class LoginSession(models.Model):
              WHERE newest.id > last_value
             """
         )
+        if self.env.cr.rowcount:
+            _logger.error("Single session: MENDED the sequence of the login log, it was behind its rows")
 
     @api.model
     def _discard_session(self, session, sid):

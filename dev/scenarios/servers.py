@@ -158,6 +158,10 @@ class Device:
         self.http.cookies.clear()
         self.http.cookies.set("session_id", sid, domain="127.0.0.1")
 
+    @property
+    def identifier(self):
+        return self.sid[: len(self.sid) // 2]
+
     def get(self, path, **options):
         return self.http.get(self.server.url + path, timeout=60, **options)
 

@@ -76,6 +76,20 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
     assert unregistered_sessions(server) == set()
 
 
+def test_login_that_is_repeated_as_the_database_goes_down(single_database_server, login):
+    """The session of the first attempt is unusable before anything is asked of the database."""
+    server = single_database_server
+    first, second = Device(server).login(login), Device(server)
+    second.open_login_page()
+    lines = len(server.single_session_lines())
+    answer = second.send_login(login, path="/web/login?fault=conflict, no database")
+    assert answer.status_code == 303
+    assert any("FAILED _refuse" in line for _level, line in server.single_session_lines()[lines:])
+    [attempt, last] = every_session(server, answer)
+    assert alive(first, attempt, last) == [False, False, True]
+    assert not server.files_of(attempt.sid)
+
+
 SWEEP_AMID_ANOTHER = """
 from unittest.mock import patch
 from odoo.addons.op_single_session_login.models import session_store

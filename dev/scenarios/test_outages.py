@@ -46,6 +46,20 @@ def test_postgresql_is_restarted(server_with_own_postgresql, login):
     assert alive(ended, living, newest) == [False, False, True]
 
 
+@pytest.mark.parametrize("behind", [1, 1000])
+def test_sequence_behind_its_rows(single_database_server, login, behind):
+    """As after a database was replicated or restored in part."""
+    server = single_database_server
+    database, lines = server.databases[0], server.single_session_lines()
+    first = Device(server).login(login)
+    psql(database, f"UPDATE op_single_session_login SET id = id + {behind} WHERE identifier = '{first.identifier}'")
+    second = Device(server).login(login)
+    assert alive(first, second) == [False, True]
+    assert "another device" in first.get(STATUS).json()["message"]
+    faults = [line for line in server.single_session_lines()[len(lines) :] if line[0] == "ERROR"]
+    assert [line.split()[2] for _level, line in faults] == ["MENDED"]
+
+
 # ----------------------------------------------------------------
 # The folder of the sessions
 # ----------------------------------------------------------------

@@ -4,8 +4,9 @@ import signal
 import werkzeug
 
 from odoo.api import Environment
-from odoo.http import request
+from odoo.http import Controller, request, route
 from odoo.modules.registry import Registry
+from odoo.service import security
 
 from odoo.addons.web.controllers.home import Home
 
@@ -23,7 +24,7 @@ class FaultyHome(Home):
             raise ValueError("after the authentication")
         if fault == "abort":
             werkzeug.exceptions.abort(request.redirect(location))
-        if fault == "conflict" and not hasattr(request, "conflict"):
+        if fault in ("conflict", "conflict, no database") and not hasattr(request, "conflict"):
             request.conflict = True
             request.env.cr.precommit.add(self._conflict)
         if fault == "foreign":
@@ -49,3 +50,33 @@ class FaultyHome(Home):
         """Fail as PostgreSQL does when two transactions collide, after the session was saved."""
         query = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"
         request.env.cr.execute(query, log_exceptions=False)
+
+
+class OtherLogins(Controller):
+    """Log in as public addons do that know Odoo's sessions: barcodes, codes sent by mail, REST services."""
+
+    @route("/fault/login", type="http", auth="public")
+    def login(self, login, way):
+        """Log in without a password, in one of the ways that public addons have."""
+        session, env = request.session, request.env
+        # sudo - res.users: as those addons find whom a barcode belongs to
+        user = env["res.users"].sudo().search([("login", "=", login)])
+        if way == "token":
+            session.uid, session.login = user.id, login
+            session.session_token = security.compute_session_token(session, env)
+        elif way == "finalize":
+            session["pre_login"], session["pre_uid"] = login, user.id
+            session.finalize(env)
+            session.should_rotate = False
+        elif way == "no token":
+            session.uid = user.id
+        return str(user.id)
+
+    @route("/fault/program", type="http", auth="none")
+    def program(self, login):
+        """Serve a program that sends no cookie, as a decorator of a REST service does."""
+        # sudo - res.users: as that decorator finds whom its token belongs to
+        user = request.env["res.users"].sudo().search([("login", "=", login)])
+        request.session.uid = user.id
+        request.session.session_token = user._compute_session_token(request.session.sid)
+        return str(user.id)

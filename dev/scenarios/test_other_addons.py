@@ -1,0 +1,187 @@
+"""What other people's addons do with sessions: logins of their own, caches, a look at who asks."""
+
+import json
+import re
+
+import pytest
+from test_newest_wins import close_code, open_websocket
+
+from servers import STATUS, Device, Server, alive, psql, stored
+
+
+def log_in_by_itself(device, login, way):
+    """Log in as some addons do, on the session id that the browser has, if any."""
+    answer = device.get(f"/fault/login?login={login}&way={way}")
+    assert answer.status_code == 200
+    return int(answer.text)
+
+
+def entries(server, user_id):
+    query = f"SELECT identifier, exclusive FROM op_single_session_login WHERE user_id = {user_id} ORDER BY id"
+    return psql(server.databases[0], query)
+
+
+@pytest.mark.parametrize("way", ["token", "finalize"])
+def test_login_that_keeps_the_session_id(single_database_server, login, way):
+    server = single_database_server
+    first, second, third = (Device(server) for _ in range(3))
+    for device in (first, second, third):
+        device.open_login_page()
+    sent = first.sid
+    user_id = log_in_by_itself(first, login, way)
+    assert first.sid[: len(sent) // 2] != sent[: len(sent) // 2]
+    assert alive(first) == [True]
+    log_in_by_itself(second, login, way)
+    assert alive(first, second) == [False, True]
+    third.send_login(login)
+    assert alive(first, second, third) == [False, False, True]
+    # in the browser whose session was ended
+    ended = first.sid
+    log_in_by_itself(first, login, way)
+    assert first.sid != ended
+    assert alive(first, second, third) == [True, False, False]
+    assert entries(server, user_id) == [[row[0], "t"] for row in entries(server, user_id)]
+    assert len(entries(server, user_id)) == 4
+
+
+def test_user_without_a_token_is_not_logged_in(single_database_server, login):
+    """An addon that sets the user alone means this one request: Odoo refuses the session at the next."""
+    first, other = Device(single_database_server).login(login), Device(single_database_server)
+    other.open_login_page()
+    user_id = log_in_by_itself(other, login, "no token")
+    assert alive(first, other) == [True, False]
+    assert len(entries(single_database_server, user_id)) == 1
+
+
+def test_program_that_logs_in_for_one_request(single_database_server, login):
+    server = single_database_server
+    browser = Device(server).login(login)
+    user_id = browser.uid
+    for _ in range(3):
+        assert Device(server).get(f"/fault/program?login={login}").text == str(user_id)
+    assert alive(browser) == [True]
+    assert len(entries(server, user_id)) == 1
+
+
+def test_program_that_comes_back_with_its_cookie(single_database_server, login):
+    """Its session ends nobody's, and is ended by the next login, also where it was not used before."""
+    server = single_database_server
+    browser, used, unused = Device(server).login(login), Device(server), Device(server)
+    for program in (used, unused):
+        program.get(f"/fault/program?login={login}")
+    assert alive(used, browser) == [True, True]
+    newest = Device(server).login(login)
+    assert alive(used, unused, browser, newest) == [False, False, False, True]
+
+
+def test_json_login_without_a_cookie(single_database_server, login):
+    first, second = (Device(single_database_server).json_login(login) for _ in range(2))
+    assert alive(first, second) == [False, True]
+
+
+@pytest.fixture(scope="module")
+def caching_server(databases, folder):
+    """A server with an addon, loaded after ours, that caches the token of a session."""
+    with Server(databases[:1], folder / "caching", environ={"FAULT_CACHE": "1"}) as server:
+        yield server
+
+
+def test_cached_token(caching_server, login):
+    server = caching_server
+    first = Device(server).login(login)
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    websocket = open_websocket(first)
+    for _ in range(16):
+        assert first.uid  # now all workers have cached its token
+    second = Device(server).login(login)
+    assert close_code(websocket) == 4001
+    for _ in range(16):
+        file.write_bytes(content)
+        assert alive(first) == [False]
+    file.write_bytes(content)
+    assert alive(second) == [True]
+
+
+def test_cached_token_of_a_websocket(caching_server, login):
+    """A message that is under way when the session ends."""
+    server = caching_server
+    first = Device(server).login(login)
+    websocket = open_websocket(first)
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    user_id = first.uid
+    query = f"""
+        INSERT INTO op_single_session_login (user_id, identifier, exclusive, login_date)
+             VALUES ({user_id}, 'x', TRUE, now() AT TIME ZONE 'UTC')
+    """
+    psql(server.databases[0], query)  # nobody is notified
+    file.write_bytes(content)
+    websocket.send(json.dumps({"event_name": "subscribe", "data": {"channels": [], "last": 0}}))
+    assert close_code(websocket) == 4001
+
+
+@pytest.mark.parametrize("path", ["/my/counters", "/web/session/get_session_info", "/no/such/page", "/web/login"])
+@pytest.mark.parametrize("parameters", ["", "?debug=1"])
+def test_pages_that_fail_serve_no_ended_session(single_database_server, login, path, parameters):
+    """Before core has authenticated the request: a JSON route, as a page."""
+    server = single_database_server
+    first = Device(server).login(login)
+    user_id, sid = first.uid, first.sid
+    [file] = server.files_of(sid)
+    content = file.read_bytes()
+    Device(server).login(login)
+    file.write_bytes(content)
+    page = first.get(path + parameters, headers={"Accept": "text/html"})
+    assert not re.search(rf'"(uid|user_id)": {user_id}\b', page.text)
+    assert login not in page.text.replace(f"login={login}", "")
+    if file.exists() and file.read_bytes() != content:
+        assert stored(file).get("uid") is None
+    assert alive(first) == [False]
+
+
+def test_polling_is_no_activity(single_database_server, login):
+    """Not even for an addon that stands above ours."""
+    device = Device(single_database_server).login(login)
+    assert device.get("/web/webclient/version_info").status_code
+    assert "X-Fault-User" in device.get("/web/health?").headers or "X-Fault-User" in device.get("/my").headers
+    answer = device.get(STATUS)
+    assert answer.json() == {"state": "alive"}
+    assert "X-Fault-User" not in answer.headers
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_what_the_user_ended_is_nobodys_login(single_database_server, login):
+    """A late answer may put the old cookie back after a logout."""
+    server = single_database_server
+    device, late = Device(server).login(login), Device(server)
+    late.sid = sid = device.sid
+    [file] = server.files_of(sid)
+    content = file.read_bytes()
+    device.get("/web/session/logout")
+    assert alive(device) == [False]
+    assert late.get(STATUS).json() == {"state": "none"}
+    newest = Device(server).login(login)
+    assert late.get(STATUS).json() == {"state": "none"}
+    file.write_bytes(content)
+    assert alive(late, newest) == [False, True]
+    late.sid = sid
+    assert "Your session has ended" not in late.get("/web/login").text
+
+
+def test_two_posts_of_one_browser(single_database_server, login):
+    """A double click on *Log in* makes two logins: the one that loses is nobody else's doing."""
+    server = single_database_server
+    first, second = Device(server), Device(server)
+    first.open_login_page()
+    second.sid, second.token = first.sid, first.token
+    first.send_login(login)
+    second.send_login(login)
+    loser = first
+    assert alive(loser, second) == [False, True]
+    assert loser.get(STATUS).json() == {"state": "none"}
+    assert "Your session has ended" not in loser.get("/web/login").text
+    user_id = second.uid
+    query = f"UPDATE op_single_session_login SET login_date = login_date - interval '2 minutes' WHERE user_id = {user_id}"
+    psql(server.databases[0], f"{query} AND identifier = '{loser.sid[: len(loser.sid) // 2]}'")
+    assert loser.get(STATUS).json()["state"] == "ended", "somebody who has got hold of the same cookie"
