@@ -279,11 +279,12 @@ class LoginSession(models.Model):
         With ``proxy_mode`` a client may get any text through. Some proxies add a port, IPv6 addresses
         a zone, and a socket for both protocols writes IPv4 addresses as IPv6 ones.
         """
-        text = (text or "").partition("%")[0]
-        bracketed = re.fullmatch(r"\[(.*)\](:\d+)?", text)
-        with_port = re.fullmatch(r"([\d.]+):\d+", text)
+        text = text or ""
+        with_port = re.fullmatch(r"\[(.*)\](?::\d+)?|([\d.]+):\d+", text)
+        if with_port:
+            text = with_port[1] or with_port[2]
         try:
-            address = ip_address((bracketed or with_port or [None, text])[1])
+            address = ip_address(text.partition("%")[0])
         except ValueError:
             return None
         return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,7 +1,8 @@
 import time
+from datetime import timedelta
 from unittest.mock import patch
 
-from odoo import api
+from odoo import api, fields
 from odoo.http import SessionExpiredException, root
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import config
@@ -9,6 +10,7 @@ from odoo.tools import config
 from odoo.addons.web.controllers.home import Home
 
 from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
+from odoo.addons.op_single_session_login.models.session_store import get_identifier
 
 from .common import PASSWORD, Device, SingleSessionCase
 
@@ -58,7 +60,15 @@ class TestNewestWins(SingleSessionCase):
         """A proxy that lets through what a client says of itself."""
         for text, address in (
             ("2001:db8::7%eth0", "2001:db8::7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("[2001:db8::7%eth0]:443", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("::ffff:c633:6407", "198.51.100.7"),
+            ("198.51.100.7:5555", "198.51.100.7"),
             ("198.51.100.7", "198.51.100.7"),
+            ("198.51.100.7:5555:1", False),
+            ("[198.51.100.7", False),
             ("198.51.100.7\x00", False),
             ("nowhere" * 1000, False),
         ):
@@ -251,3 +261,68 @@ class TestNobodyElse(SingleSessionCase):
         self.assertEqual(response.status_code, 500)
         self.assertAlive(self.device)
         self.assertFalse(self.is_alive(failing))
+
+
+@tagged("post_install", "-at_install")
+class TestColumns(SingleSessionCase):
+    """Nothing but the login decides what its entry says: not what a user or an addon sets for a column."""
+
+    def setUp(self):
+        super().setUp()
+        forged = {"boolean": True, "datetime": "2000-01-01 00:00:00", "char": "forged", "many2one": self.user.id}
+        columns = {name: field.type for name, field in self.logins._fields.items() if field.store and name != "id"}
+        self.assertGreater(columns.keys(), {"revoked", "login_date", "revoked_by_id", "swept", "logged_out"})
+        self.forged = {name: forged.get(kind, "forged") for name, kind in columns.items()}
+        for name, value in self.forged.items():
+            for options in ({}, {"user_id": True}, {"company_id": True}):
+                self.env["ir.default"].with_user(self.user).sudo().set(self.logins._name, name, value, **options)
+        create = type(self.logins).create
+
+        def forge(logins, values_list):
+            return create(logins, [{**values, **self.forged} for values in values_list])
+
+        self.patch(type(self.logins), "create", forge)
+        self.patch(type(self.logins), "default_get", lambda _self, names: {name: self.forged[name] for name in names})
+        context = {f"default_{name}": value for name, value in self.forged.items()}
+        self.logins = self.logins.with_context(**context)
+
+    def assertColumns(self, identifier, **expected):
+        self.env.cr.execute("SELECT * FROM op_single_session_login WHERE identifier = %s", [identifier])
+        [row] = self.env.cr.dictfetchall()
+        self.assertLess(abs(row.pop("login_date") - fields.Datetime.now()), timedelta(minutes=1))
+        del row["id"], row["sent_digest"]
+        self.assertEqual(row, {**dict.fromkeys(row), "user_id": self.user.id, "identifier": identifier, **expected})
+
+    def test_login(self):
+        device = self.login()
+        origin = {"browser": "Firefox", "platform": "Linux", "ip_address": "127.0.0.1"}
+        self.assertColumns(device.identifier, exclusive=True, **origin)
+        replaced = device.identifier
+        self.login(device=device)
+        self.assertColumns(device.identifier, exclusive=True, replaced_identifier=replaced, **origin)
+        self.assertAlive(device)
+
+    def test_login_that_was_not_completed(self):
+        values = {"user_id": self.user.id, "identifier": "x", "login_date": fields.Datetime.now(), "ip_address": None}
+        self.logins._refuse(values)
+        self.assertColumns("x", exclusive=False, revoked=True)
+
+    def test_session_that_comes_back(self):
+        identifier = root.session_store.new().sid
+        self.logins._import_session(self.user.id, identifier * 2, self.logins._reserve_id())
+        self.assertColumns(get_identifier(identifier * 2))
+
+    def test_sessions_that_are_older(self):
+        device = self.login()
+        self.logins_of(device).unlink()
+        self.logins._adopt_stored_sessions()
+        self.assertColumns(device.identifier)
+
+    def test_devices(self):
+        if "res.device.log" not in self.env:
+            self.skipTest("not in this Odoo: devices")
+        device = self.login()
+        self.assertAlive(device)
+        self.logins_of(device).unlink()
+        self.logins._adopt_devices(self.user)
+        self.assertColumns(device.identifier, browser="Firefox", platform="Linux", ip_address="127.0.0.1")
