@@ -24,7 +24,7 @@ class IrWebsocket(models.AbstractModel):
         The channel is a tuple, and clients can ask for strings only: nobody but the server names a session.
         """
         channels = super()._build_bus_channel_list(channels)
-        session = (request or wsrequest).session
-        if session.uid:
-            channels.append((self.env.cr.dbname, SESSION_CHANNEL, session_store.get_identifier(session.sid)))
+        req = request or wsrequest
+        if req and req.session.uid:
+            channels.append((self.env.cr.dbname, SESSION_CHANNEL, session_store.get_identifier(req.session.sid)))
         return channels
