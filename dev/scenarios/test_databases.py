@@ -53,6 +53,15 @@ def test_token_asked_of_the_wrong_database(server, login):
     assert alive(one, other, device) == [False, True, True]
 
 
+def serve_copies(config, *databases):
+    """Return the options of a server that serves databases which are not all there yet.
+
+    :param config: its configuration file, since the database manager writes it
+    """
+    config.write_text("[options]\n")
+    return [f"--config={config}", "--database=", f"--db-filter=^({'|'.join(databases)})$"]
+
+
 def duplicate(server, copy):
     """Duplicate the server's database in the database manager; the server then serves both."""
     data = {"master_pwd": "admin", "name": server.databases[0], "new_name": copy}
@@ -72,8 +81,7 @@ def test_copy_of_a_database(make_database, addon_database, folder):
     """It has the identifiers of the original's sessions, which are nothing to it."""
     original = make_database("original", addon_database)
     copy = original.replace("original", "copy")
-    options = [f"--config={folder / 'copy' / 'odoo.conf'}", "--database=", f"--db-filter=^({original}|{copy})$"]
-    with Server([original], folder / "copy", *options) as server:
+    with Server([original], folder / "copy", *serve_copies(folder / "copy.conf", original, copy)) as server:
         ada, bob, several = (Device(server).login(login) for login in ("ada", "bob", "max"))
         assert alive(ada, bob, several) == [True] * 3
         duplicate(server, copy)

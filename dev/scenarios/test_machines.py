@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_databases import duplicate, module, states
+from test_databases import duplicate, module, serve_copies, states
 from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
 
 from devtools.environment import free_port
@@ -174,7 +174,7 @@ def test_copy_of_a_database_with_another_store(make_database, addon_database, fo
     option, settings = store
     original = make_database(f"original_{name}", addon_database)
     copy = original.replace("original", "copy")
-    options = [f"--config={folder / f'copy-{name}' / 'odoo.conf'}", "--database=", f"--db-filter=^({original}|{copy})$"]
+    options = serve_copies(folder / f"copy-{name}.conf", original, copy)
     with Server([original], folder / f"copy-{name}", option, *options, **settings) as server:
         ada, bob = Device(server).login("ada"), Device(server).login("bob")
         duplicate(server, copy)
