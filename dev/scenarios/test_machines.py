@@ -177,7 +177,7 @@ def test_copy_of_a_database_with_another_store(make_database, addon_database, fo
     options = serve_copies(folder / f"copy-{name}.conf", original, copy)
     with Server([original], folder / f"copy-{name}", option, *options, **settings) as server:
         ada, bob = Device(server).login("ada"), Device(server).login("bob")
-        duplicate(server, copy)
+        duplicate(ada, copy)
         in_copy, admin = Device(server, copy).login("ada"), Device(server, copy).login("admin", "admin")
         assert alive(ada, bob, in_copy, admin) == [True] * 4
         everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
