@@ -392,9 +392,7 @@ class LoginSession(models.Model):
     @api.model
     def _discard(self, identifiers):
         """Delete the files of sessions and mark their devices; return those that had a file."""
-        existing = session_store.find_existing(identifiers)
-        # not those of before an upgrade from 17.0: they are shorter, for which 19.0 would delete none at all
-        session_store.delete(existing)
+        existing = session_store.delete(identifiers, self.env.cr.dbname)
         self._revoke_devices(identifiers)
         return existing
 
@@ -547,21 +545,24 @@ class LoginSession(models.Model):
         """Enter the user's sessions that the register does not know, for the login to end them.
 
         Such are logins that a worker took while the addon was being installed. Temporary
-        sessions for reports leave no device. Where a store makes shorter ids than core's, as OCA's
-        ``session_db`` on 18.0, devices hold whole ones, which must not get into the register.
+        sessions for reports leave no device. Where a store makes shorter ids than core's (on 18.0 OCA's
+        ``session_db`` and Mangono's ``redis_session_store``), devices hold whole ones of 40 characters,
+        which must not get into the register.
         """
         if "res.device.log" not in self.env:
             return
         self.env.cr.execute(
             SQL(
                 """
-                SELECT DISTINCT ON (session_identifier)
-                       session_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
+                SELECT DISTINCT ON (device_identifier)
+                       device_identifier, coalesce(first_activity, now() AT TIME ZONE 'UTC'),
                        browser, platform, ip_address
-                  FROM res_device_log device
-                 WHERE user_id = %s AND revoked IS NOT TRUE AND length(session_identifier) = 42 AND NOT EXISTS (
+                  FROM res_device_log device, left(
+                       session_identifier, CASE length(session_identifier) WHEN 42 THEN 42 WHEN 40 THEN 20 END
+                       ) device_identifier
+                 WHERE user_id = %s AND revoked IS NOT TRUE AND device_identifier IS NOT NULL AND NOT EXISTS (
                        SELECT FROM op_single_session_login login
-                        WHERE login.identifier = device.session_identifier)
+                        WHERE login.identifier = device_identifier)
                 """,
                 user.id,
             )
@@ -584,7 +585,24 @@ class LoginSession(models.Model):
     def _revoke_devices(self, identifiers):
         """Mark the devices of ended sessions as revoked, as core's own revocation does."""
         if "res.device.log" in self.env:
-            self._tick("res_device_log", "revoked", "session_identifier", identifiers)
+            whole_ids = self._find_whole_ids([text for text in identifiers if len(text) == 20])
+            self._tick("res_device_log", "revoked", "session_identifier", [*identifiers, *whole_ids])
+
+    @api.model
+    def _find_whole_ids(self, identifiers):
+        """Return what devices hold of sessions with short ids, of which core stores all."""
+        if not identifiers:
+            return []
+        self.env.cr.execute(
+            """
+            SELECT session_identifier
+              FROM res_device_log
+             WHERE user_id IN (SELECT user_id FROM op_single_session_login WHERE identifier = ANY(%(identifiers)s))
+               AND length(session_identifier) = 40 AND left(session_identifier, 20) = ANY(%(identifiers)s)
+            """,
+            {"identifiers": identifiers},
+        )
+        return [whole_id for [whole_id] in self.env.cr.fetchall()]
 
     # ------------------------------------------------------------
     # Sessions older than the addon, rows past their use
@@ -649,7 +667,7 @@ class LoginSession(models.Model):
             )
         )
         rows = dict(self.env.cr.fetchall())
-        existing = set(session_store.find_existing(list(rows.values())))
+        existing = set(session_store.find_existing(rows.values(), self.env.cr.dbname))
         existing.update(self._find_used_lately())
         self.browse(row for row, identifier in rows.items() if identifier not in existing).unlink()
 

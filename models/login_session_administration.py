@@ -57,7 +57,7 @@ class LoginSession(models.Model):
 
     @api.depends("revoked", "revoked_date", "logged_out", "swept")
     def _compute_state(self):
-        existing = set(session_store.find_existing(self.mapped("identifier")))
+        existing = set(session_store.find_existing(self.mapped("identifier"), self.env.cr.dbname))
         for login in self:
             login.state = login._get_state(existing)
 
@@ -136,7 +136,7 @@ class LoginSession(models.Model):
             """
         )
         identifiers = dict(self.env.cr.fetchall())
-        existing = set(session_store.find_existing(list(identifiers.values())))
+        existing = set(session_store.find_existing(identifiers.values(), self.env.cr.dbname))
         return [login for login, identifier in identifiers.items() if identifier in existing]
 
     # ------------------------------------------------------------

@@ -1,14 +1,16 @@
 """Odoo's session store as this addon uses it, whatever store and series it is.
 
-Nothing here decides whether a session may live: the login register does. A store without
-a path (OCA ``session_db``, Camptocamp ``session_redis``) is served as far as its methods go.
+Nothing here decides whether a session may live: the login register does. Databases share the
+store, and a copy of a database has the identifiers of the original: the session itself tells whose
+it is. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
+``redis_session_store``) gives a session for its whole id only, which nobody keeps.
 """
 
-import contextlib
 import glob
 import logging
 import os
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 
 from odoo import http
@@ -20,15 +22,16 @@ IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
 
 
 def get_identifier(sid):
-    """Return the part of a session id that may be stored: its first half.
+    """Return the part of a session id that may be stored: what core itself stores of it.
 
-    It is what core stores of a session since 18.0 (``STORED_SESSION_BYTES`` in ``odoo.http``)
-    and what the soft rotation of 19.0 keeps. Alone it opens no session.
+    The first 42 characters (``STORED_SESSION_BYTES`` in ``odoo.http``), which the soft rotation of
+    19.0 keeps, also of the 86 that Odoo 20.0 makes; half of a shorter id, as on 17.0 and in the stores
+    of some addons. Alone it opens no session.
 
     :param str sid: a whole session id, or an empty string
     :rtype: str
     """
-    return sid[: len(sid) // 2]
+    return sid[: min(len(sid) // 2, 42)]
 
 
 def get_lifetime(env):
@@ -44,49 +47,53 @@ def get_lifetime(env):
     return timedelta(seconds=int(value) if (value or "").isdecimal() else http.SESSION_LIFETIME)
 
 
-def find_existing(identifiers):
-    """Return those of the identifiers that have a session in the store; never raise.
+def find_existing(identifiers, dbname):
+    """Return those of the identifiers that have a session of a database in the store; never raise.
 
-    :param list identifiers: session identifiers
-    :return: a list; all of them when the store can't tell
+    For lists and garbage collection: a store without a path is asked for all its ids, if it has ``list``.
+
+    :param identifiers: session identifiers; whatever else is among them has no session
+    :param str dbname: name of the database
+    :return: a list; those of other databases too when the store can't tell databases, and all of them
+        when it can't tell anything
     """
-    identifiers = list(filter(IDENTIFIER.fullmatch, identifiers))
-    store = http.root.session_store
+    identifiers = _select_identifiers(identifiers)
     try:
-        # 17.0, the first ones of 18.0 and the stores of some addons have no such method
-        if hasattr(store, "get_missing_session_identifiers"):
-            missing = store.get_missing_session_identifiers(identifiers)
-            return [identifier for identifier in identifiers if identifier not in missing]
-        if _get_path():
-            # each folder once: there may be very many identifiers
-            names = [
-                os.path.basename(name) for start in {text[:2] for text in identifiers} for name in _find_files(start)
-            ]
-            beginnings = {name[:length] for length in {len(text) for text in identifiers} for name in names}
-            return [identifier for identifier in identifiers if identifier in beginnings]
+        if can_list():
+            existing = _find_sessions(identifiers, dbname)
+            return [identifier for identifier in identifiers if identifier in existing]
+        return _exclude_missing(identifiers)
     except Exception as error:
         _warn("did not look for", identifiers, error)
     return identifiers
 
 
-def delete(identifiers):
-    """Delete the sessions with these identifiers as far as the store can; never raise.
+def delete(identifiers, dbname):
+    """Delete the sessions of a database with these identifiers as far as the store can; never raise.
 
-    :param list identifiers: session identifiers
+    A store without a path deletes nothing: it could not tell those of another database, or would have to
+    go through all its sessions at each login. They are refused all the same.
+
+    :param identifiers: session identifiers; whatever else is among them has no session
+    :param str dbname: name of the database
+    :return: a list of the identifiers that had a session, as far as the store can tell
     """
-    identifiers = list(filter(IDENTIFIER.fullmatch, identifiers))
-    store = http.root.session_store
+    identifiers = _select_identifiers(identifiers)
     try:
-        # 17.0 and the stores of some addons have no such method
-        if hasattr(store, "delete_from_identifiers"):
-            store.delete_from_identifiers(identifiers)
-        else:
-            for name in (name for identifier in identifiers for name in _find_files(identifier)):
-                # as core's method; the error's text would put the session id into the log
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
+        if not _get_path():
+            return _exclude_missing(identifiers)
+        existing = _find_sessions(identifiers, dbname)
+        for session in (session for sessions in existing.values() for session in sessions):
+            http.root.session_store.delete(session)
+        return [identifier for identifier in identifiers if identifier in existing]
     except Exception as error:
         _warn("did not delete", identifiers, error)
+    return identifiers
+
+
+def can_list():
+    """Tell whether the store knows which sessions it has."""
+    return bool(_get_path()) or hasattr(http.root.session_store, "list")
 
 
 def discard(session):
@@ -113,16 +120,58 @@ def make_anonymous(session):
 
 
 def iter_logged_in(dbname):
-    """Yield the sessions in the store that are logged in to a database.
+    """Yield the sessions in the store that are logged in to a database; none if the store can't list them.
 
     :param str dbname: name of the database
     :return: pairs of session identifier and user id
     """
+    for session in _iter_sessions(_iter_sids() if can_list() else [], dbname):
+        if session.get("uid"):
+            yield get_identifier(session.sid), session["uid"]
+
+
+def _select_identifiers(values):
+    values = values if isinstance(values, Iterable) else []
+    return [value for value in values if isinstance(value, str) and IDENTIFIER.fullmatch(value)]
+
+
+def _exclude_missing(identifiers):
+    """Return the identifiers without those that the store does not have, of whatever database."""
     store = http.root.session_store
-    for sid in map(os.path.basename, _find_files("")):
+    if not hasattr(store, "get_missing_session_identifiers"):
+        return identifiers
+    missing = store.get_missing_session_identifiers(identifiers)
+    return [identifier for identifier in identifiers if identifier not in missing]
+
+
+def _find_sessions(identifiers, dbname):
+    """Return the sessions of a database by their identifiers; several after a soft rotation."""
+    wanted, found = set(identifiers), {}
+    # each folder once: there may be very many identifiers
+    starts = {identifier[:2] for identifier in wanted}
+    sids = (sid for sid in _iter_sids(starts) if get_identifier(sid) in wanted)
+    for session in _iter_sessions(sids, dbname):
+        found.setdefault(get_identifier(session.sid), []).append(session)
+    return found
+
+
+def _iter_sessions(sids, dbname):
+    store = http.root.session_store
+    for sid in sids:
         session = store.get(sid) if store.is_valid_key(sid) else {}
-        if session.get("db") == dbname and session.get("uid"):
-            yield get_identifier(sid), session["uid"]
+        if session.get("db") == dbname:
+            yield session
+
+
+def _iter_sids(starts=("",)):
+    """Yield the ids of the sessions in the store, of a store with a path only those that start so."""
+    if not _get_path():
+        for sid in http.root.session_store.list():
+            yield sid.decode() if isinstance(sid, bytes) else sid
+        return
+    for start in starts:
+        # the store scatters its files over folders named after the first two characters
+        yield from map(os.path.basename, glob.iglob(os.path.join(glob.escape(_get_path()), start or "*", "*")))
 
 
 def _warn(what, identifiers, error):
@@ -132,11 +181,3 @@ def _warn(what, identifiers, error):
 
 def _get_path():
     return getattr(http.root.session_store, "path", None)
-
-
-def _find_files(identifier):
-    """Return the files of an identifier's sessions, or of all sessions if it is empty."""
-    if not _get_path():
-        return []
-    # the store scatters its files over folders named after the first two characters
-    return glob.glob(os.path.join(glob.escape(_get_path()), identifier[:2] or "*", identifier + "*"))

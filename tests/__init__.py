@@ -4,6 +4,7 @@ from . import (
     test_login,
     test_login_paths,
     test_register,
+    test_session_store,
     test_status,
     test_translations,
     test_users,

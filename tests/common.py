@@ -8,6 +8,11 @@ PASSWORD = "correct horse battery"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
+def get_identifier(sid):
+    """Return what is stored of a session id: as core, 42 characters, or half of a shorter one."""
+    return sid[: min(len(sid) // 2, 42)]
+
+
 class Device:
     """A browser of its own: it keeps its cookies and sends them over real HTTP."""
 
@@ -22,7 +27,7 @@ class Device:
 
     @property
     def identifier(self):
-        return self.sid[: len(self.sid) // 2]
+        return get_identifier(self.sid)
 
     @property
     def stored_session(self):

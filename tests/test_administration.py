@@ -10,7 +10,7 @@ from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from .common import PASSWORD, SingleSessionCase
+from .common import PASSWORD, SingleSessionCase, get_identifier
 
 ENDED_BY_ADMINISTRATOR = "It was ended by an administrator"
 
@@ -27,10 +27,10 @@ class TestRegisterOfAdministrators(TransactionCase):
     def add(self, user=None, stored=False, **values):
         session = root.session_store.new()
         if stored:
-            session["x"] = 1
+            session["db"] = self.env.cr.dbname
             root.session_store.save(session)
             self.addCleanup(root.session_store.delete, session)
-        values = {"user_id": (user or self.user).id, "identifier": session.sid[: len(session.sid) // 2], **values}
+        values = {"user_id": (user or self.user).id, "identifier": get_identifier(session.sid), **values}
         # sudo - op.single.session.login: nobody may write the register
         return self.logins.sudo().create(values).with_user(self.manager)
 

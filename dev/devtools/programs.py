@@ -1,4 +1,4 @@
-"""What only the tests need beside Odoo: a browser, a proxy, a clock to set, another session store."""
+"""What only the tests need beside Odoo: a browser, a proxy, a clock to set, other session stores."""
 
 import shlex
 import shutil
@@ -13,6 +13,13 @@ CHROMIUM = ("chromium", "google-chrome", "google-chrome-stable", "chromium-brows
 CHROMIUM_PACKAGES = ("chromium", "fonts-roboto-unhinted", "fonts-dejavu-core", "fonts-lohit-deva")
 # OCA's module that keeps sessions in PostgreSQL
 SESSION_DB = {"17.0": "17.0.1.0.1", "18.0": "18.0.1.0.1", "19.0": "19.0.1.0.0.2"}
+# Mangono's module that keeps sessions in Redis, with what it needs; the older one makes ids of 40 characters
+REDIS_STORE = "mangono-odoo-redis-session==1.4.1"
+REDIS_STORE_OF_19 = (
+    "mangono-addon-redis-session-store==3.0.1 environ-odoo-config==0.9.2 lazy-importer==0.1.0 python-dotenv==1.2.4"
+    " importlib-metadata==8.7.0 zipp==3.23.0 typing-extensions==4.16.0"
+)
+REDIS_LIBRARIES = "redis==5.3.1 pyjwt==2.15.1 wrapt==1.17.3"
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -46,15 +53,30 @@ def find_faketime(cache):
     return library
 
 
+def find_redis(cache):
+    """Return a Redis server that is unpacked in the cache."""
+    return _wrap(debian.unpack(cache, "redis-server"), "usr/bin/redis-server")
+
+
 def find_session_db(environment):
     """Return the addons folder of OCA's session_db, from PyPI."""
     requirement = f"odoo-addon-session-db=={SESSION_DB[environment.series]}"
-    folder = named_after(environment.cache / "session-db", requirement)
+    return _install(environment, "session-db", requirement) / "odoo" / "addons"
+
+
+def find_redis_store(environment):
+    """Return the folder of Mangono's redis_session_store and the packages it needs, from PyPI."""
+    requirements = REDIS_STORE_OF_19 if environment.series == "19.0" else REDIS_STORE
+    return _install(environment, "redis-store", *requirements.split(), *REDIS_LIBRARIES.split())
+
+
+def _install(environment, name, *requirements):
+    folder = named_after(environment.cache / name, *requirements)
     if not folder.is_dir():
-        with step(requirement), replace_folder(folder) as unfinished:
+        with step(requirements[0]), replace_folder(folder) as unfinished:
             command = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*command, "--no-deps", "--target", unfinished, requirement], check=True)
-    return folder / "odoo" / "addons"
+            subprocess.run([*command, "--no-deps", "--target", unfinished, *requirements], check=True)
+    return folder
 
 
 def _wrap(folder, program, *environ):

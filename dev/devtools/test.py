@@ -26,7 +26,7 @@ from .environment import (
     script_environ,
 )
 from .node import find_node, make_node_modules
-from .programs import find_chromium, find_faketime, find_nginx, find_session_db
+from .programs import find_chromium, find_faketime, find_nginx, find_redis, find_redis_store, find_session_db
 from .progress import SetupError, step
 from .run import install
 
@@ -68,6 +68,8 @@ def find_programs(environment):
             "DEV_CHROMIUM": find_chromium(environment.cache),
             "DEV_FAKETIME": find_faketime(environment.cache),
             "DEV_NGINX": find_nginx(environment.cache),
+            "DEV_REDIS": find_redis(environment.cache),
+            "DEV_REDIS_STORE": find_redis_store(environment),
             "DEV_SESSION_DB": find_session_db(environment),
             # the one it brings along needs more libraries than a small machine has
             "PLAYWRIGHT_NODEJS_PATH": node,

@@ -60,11 +60,17 @@ def plain_database(make_database, people):
 
 
 @pytest.fixture(scope="session")
-def databases(make_database, plain_database):
+def addon_database(make_database, plain_database):
+    """A database with the addon that no server has open, to be copied."""
+    name = make_database("addon", plain_database)
+    odoo("-d", name, "-i", ADDONS, "--stop-after-init")
+    return name
+
+
+@pytest.fixture(scope="session")
+def databases(make_database, addon_database):
     """Two databases with the addon; the same users have the same ids in both."""
-    first = make_database("first", plain_database)
-    odoo("-d", first, "-i", ADDONS, "--stop-after-init")
-    return [first, make_database("second", first)]
+    return [make_database(name, addon_database) for name in ("first", "second")]
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ class Server:
 
     def files_of(self, sid):
         """Return the files of a session and of what it was rotated to."""
-        return list((self.sessions / sid[:2]).glob(sid[: len(sid) // 2] + "*"))
+        return list((self.sessions / sid[:2]).glob(identifier_of(sid) + "*"))
 
     def unexpected_log_lines(self):
         """Return the warnings and errors of the log that a healthy server does not have."""
@@ -231,6 +231,11 @@ class Device:
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
         return finish
+
+
+def identifier_of(sid):
+    """Return what is stored of a session id: as core, 42 characters, or half of a shorter one."""
+    return sid[: min(len(sid) // 2, 42)]
 
 
 def alive(*devices):

@@ -10,7 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from servers import PASSWORD, STATUS, Device, Server, stored
+from servers import PASSWORD, STATUS, Device, Server, identifier_of, stored
 
 AT_ONCE = 8
 LOGIN = "storm"
@@ -107,7 +107,7 @@ class Storm:
                 device.rpc(path)
             else:
                 device.get(path, allow_redirects=False)
-        if device.sid != sid and device.sid[: len(sid) // 2] == sid[: len(sid) // 2]:
+        if device.sid != sid and identifier_of(device.sid) == identifier_of(sid):
             self.rotations += 1
 
     def tick_and_untick(self):
@@ -125,7 +125,7 @@ class Storm:
     def judge(self, devices):
         """Exactly one session lives: of this round's, and of those before it."""
         living = [device for device, uid in zip(devices, self.pool.map(uid_of, devices), strict=True) if uid]
-        if len({device.sid[: len(device.sid) // 2] for device in living}) != 1:
+        if len({identifier_of(device.sid) for device in living}) != 1:
             self.failures.append(f"{len(living)} sessions live")
             return
         [self.survivor] = living[:1]

@@ -5,7 +5,18 @@ import re
 import pytest
 
 from devtools.test import has_module
-from servers import ENVIRONMENT, Device, Server, alive, odoo, psql, skip_without, skip_without_devices, stored
+from servers import (
+    ENVIRONMENT,
+    Device,
+    Server,
+    alive,
+    identifier_of,
+    odoo,
+    psql,
+    skip_without,
+    skip_without_devices,
+    stored,
+)
 
 
 @pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
@@ -100,9 +111,10 @@ old, new = env["op.single.session.login"].create([dict(values, identifier=name *
 device = {"session_identifier": old.identifier, "user_id": user.id, "platform": "linux", "browser": "firefox"}
 device = env["res.device.log"].create(device)
 env.cr.commit()
-def change_device(identifiers):
+def change_device(identifiers, dbname):
     with env.registry.cursor() as cr:
         cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
+    return []
 with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
     env(cr=cr)["op.single.session.login"]._sweep(new.id, values, partner_id)
 device.invalidate_recordset()
@@ -133,4 +145,4 @@ def unregistered_sessions(server):
         for [identifier] in psql(database, "SELECT identifier FROM op_single_session_login")
     }
     files = [file for file in server.sessions.glob("*/*") if stored(file).get("uid")]
-    return {file.name[: len(file.name) // 2] for file in files} - known
+    return {identifier_of(file.name) for file in files} - known

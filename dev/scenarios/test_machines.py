@@ -1,12 +1,19 @@
-"""Several machines: servers that share the database and nothing else, and sessions in PostgreSQL."""
+"""Several machines: servers that share the database and nothing else, and sessions in PostgreSQL or in Redis."""
 
+import contextlib
 import os
 import shutil
+import socket
+import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from test_databases import duplicate, module, serve_copies, states
 from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
 
+from devtools.environment import free_port
 from devtools.test import has_module
 from servers import ENVIRONMENT, Device, Server, alive, psql
 
@@ -54,17 +61,47 @@ def test_one_browser_that_goes_to_and_fro(machines, login):
     assert alive(device) == [True]
 
 
+def load(name):
+    """Return the option that loads a module into the server with those that are loaded without it."""
+    return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), name])}"
+
+
+def session_db(sessions):
+    """Return the option and the settings of a server whose sessions are in PostgreSQL."""
+    environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
+    return load("session_db"), {"environ": environ, "addons": [os.environ["DEV_SESSION_DB"]]}
+
+
+@contextlib.contextmanager
+def redis(folder):
+    """Run a Redis server; give the option and the settings of a server whose sessions are in it."""
+    port, packages = free_port(), Path(os.environ["DEV_REDIS_STORE"])
+    command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not listens(port):
+            assert process.poll() is None and time.monotonic() < deadline, "Redis does not start"
+            time.sleep(0.1)
+        path = f"{ENVIRONMENT.odoo_path}:{packages}"
+        environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False", "PYTHONPATH": path}
+        yield load("redis_session_store"), {"environ": environ, "addons": [packages / "odoo" / "addons"]}
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 @pytest.fixture
 def server_with_session_db(make_database, databases, folder):
     sessions = make_database("sessions")
-    modules = [name for name in ("base", "rpc", "web") if has_module(ENVIRONMENT, name)]
-    server = Server(
-        databases[:1],
-        folder / "session-db",
-        f"--load={','.join([*modules, 'session_db'])}",
-        environ={"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"},
-        addons=[os.environ["DEV_SESSION_DB"]],
-    )
+    option, settings = session_db(sessions)
+    server = Server(databases[:1], folder / "session-db", option, **settings)
     server.sessions_database = sessions
     with server:
         yield server
@@ -94,3 +131,62 @@ def test_session_db(server_with_session_db, login):
     lengths = psql(server.databases[0], "SELECT DISTINCT length(identifier) FROM op_single_session_login")
     assert {length for [length] in lengths} <= {"20", "42"}  # halves, whatever the store's ids are
     assert server.unexpected_log_lines() == []
+
+
+@pytest.fixture(params=["session_db", "redis"])
+def store(request, make_database, folder):
+    """The option and the settings of a server with another session store."""
+    if request.param == "session_db":
+        yield session_db(make_database(f"sessions_{request.function.__name__}"))
+        return
+    with redis(folder) as settings:
+        yield settings
+
+
+def test_installation_with_another_store(make_database, plain_database, folder, store, request):
+    """Sessions older than the addon end with the first login after it, or the log says that they do not."""
+    name = request.node.callspec.params["store"]
+    option, settings = store
+    database = make_database(f"install_{name}", plain_database)
+    with Server([database], folder / f"install-{name}", option, **settings) as server:
+        admin = Device(server).login("admin", "admin")
+        old, bob = Device(server).login("ada"), Device(server).login("bob")
+        unused = Device(server).login("ada") if name == "redis" else None  # has made no request that leaves a device
+        assert alive(old, bob) == [True, True]
+        module(admin, "button_immediate_install")
+        assert alive(admin, old, bob) == [True] * 3
+        new = Device(server).login("ada")
+        can_import = name == "redis" or psql(database, "SELECT to_regclass('res_device_log')") != [[""]]
+        assert alive(old, new, bob, admin) == [not can_import, True, True, True]
+        assert not unused or alive(unused, new) == [False, True]
+        lengths = psql(database, "SELECT DISTINCT length(identifier) FROM op_single_session_login")
+        assert {length for [length] in lengths} <= {"20", "42"}
+        complaints = [(level, text) for level, text in server.single_session_lines() if "NOT IMPORTED" in text]
+        assert [level for level, _text in complaints] == [] if can_import else ["WARNING"]
+        assert len(server.unexpected_log_lines()) == len(complaints)
+        if can_import and name == "session_db" or name == "redis" and ENVIRONMENT.series != "17.0":
+            query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{old.sid[:42]}'"
+            assert psql(database, query) == [["t"]]
+
+
+def test_copy_of_a_database_with_another_store(make_database, addon_database, folder, store, request):
+    name = request.node.callspec.params["store"]
+    option, settings = store
+    original = make_database(f"original_{name}", addon_database)
+    copy = original.replace("original", "copy")
+    options = serve_copies(folder / f"copy-{name}.conf", original, copy)
+    with Server([original], folder / f"copy-{name}", option, *options, **settings) as server:
+        ada, bob = Device(server).login("ada"), Device(server).login("bob")
+        duplicate(ada, copy)
+        in_copy, admin = Device(server, copy).login("ada"), Device(server, copy).login("admin", "admin")
+        assert alive(ada, bob, in_copy, admin) == [True] * 4
+        everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
+        assert "result" in admin.prove_identity(
+            admin.call("op.single.session.login", "action_end", everything), "admin"
+        )
+        assert alive(ada, bob, in_copy, admin) == [True, True, False, True]
+        if name == "redis":  # the store can tell its sessions' databases
+            assert [states(admin, login)[0] for login in ("ada", "bob")] == ["administrator", "gone"]
+        again = Device(server).login("ada")
+        assert alive(ada, bob, again) == [False, True, True]
+        assert server.unexpected_log_lines() == []

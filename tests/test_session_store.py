@@ -1,0 +1,311 @@
+import logging
+import shutil
+import tempfile
+import time
+from unittest.mock import patch
+
+from odoo import http
+from odoo.tests.common import TransactionCase, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.op_single_session_login import _adopt_sessions
+from odoo.addons.op_single_session_login.models import session_store
+
+from .common import SingleSessionCase, get_identifier
+
+LOGGER = "odoo.addons.op_single_session_login"
+
+
+class BareStore(http.FilesystemSessionStore):
+    """A store without a path, and with nothing but what Odoo needs, as OCA's ``session_db`` on 17.0 and 18.0."""
+
+    # what core's has, and stores of addons may not have
+    delete_from_identifiers = get_missing_session_identifiers = list = property()
+
+    def __init__(self):
+        super().__init__(path="/nowhere", session_class=http.Session)
+        del self.path
+        self.contents = {}
+
+    def save(self, session):
+        self.contents[session.sid] = dict(session)
+
+    def delete(self, session):
+        self.contents.pop(session.sid, None)
+
+    def get(self, sid):
+        return self.session_class(self.contents[sid], sid, False) if sid in self.contents else self.new()
+
+
+class ListingStore(BareStore):
+    """A store that gives the ids of its sessions, in bytes as Redis does."""
+
+    def list(self):
+        return [sid.encode() for sid in self.contents]
+
+
+class TextListingStore(BareStore):
+    def list(self):
+        return [*self.contents, "", "no id"]
+
+
+class MissingStore(BareStore):
+    """A store that knows identifiers, as OCA's ``session_db`` on 19.0."""
+
+    def get_missing_session_identifiers(self, identifiers):
+        return {text for text in identifiers if not any(sid.startswith(text) for sid in self.contents)}
+
+    def delete_from_identifiers(self, identifiers):
+        for sid in [sid for sid in self.contents if get_identifier(sid) in identifiers]:
+            del self.contents[sid]
+
+
+class BrokenStore(BareStore):
+    def list(self):
+        raise ValueError("what might quote a session id")
+
+
+@tagged("post_install", "-at_install")
+class TestSessionStore(TransactionCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.env.cr.dbname
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.use(http.FilesystemSessionStore(path=folder, session_class=http.Session, renew_missing=True))
+
+    def use(self, store):
+        """Let the server have another session store."""
+        self.startPatcher(patch.object(http.root, "session_store", store))
+        self.store = store
+
+    def save(self, dbname=None, sid=None, **values):
+        session = self.store.new()
+        session.sid = sid or session.sid
+        session.update(values, db=dbname or self.db)
+        self.store.save(session)
+        return session.sid
+
+    def exists(self, sid):
+        return bool(self.store.get(sid).get("db"))
+
+    def test_identifier_is_what_core_stores(self):
+        for length, expected in ((0, 0), (40, 20), (64, 32), (83, 41), (84, 42), (86, 42), (128, 42)):
+            sid = "".join(chr(48 + number % 75) for number in range(length))
+            self.assertEqual(session_store.get_identifier(sid), sid[:expected])
+
+    def test_asked_for_nothing_but_identifiers(self):
+        """Whoever may change access rights can enter any text as that of a device, and be ended."""
+        sid = self.save()
+        identifier = get_identifier(sid)
+        no_identifiers = (
+            *("*", "*" * 42, "?" * 20, f"{identifier[:-1]}?", f"../sessions/{sid[:2]}/*", sid, "", identifier[:-1]),
+            *(False, None, True, 42, 4.2, identifier.encode(), [identifier], object()),
+        )
+        for value in no_identifiers:
+            self.assertEqual(session_store.find_existing([value], self.db), [], value)
+            self.assertEqual(session_store.delete([value], self.db), [], value)
+        for values in (None, False, 42, "", identifier, object(), [], self.logins_of_nobody()):
+            self.assertEqual(session_store.find_existing(values, self.db), [], values)
+            self.assertEqual(session_store.delete(values, self.db), [], values)
+        self.assertTrue(self.exists(sid))
+        self.assertEqual(session_store.find_existing([*no_identifiers, identifier], self.db), [identifier])
+        self.assertEqual(session_store.delete([*no_identifiers, identifier], self.db), [identifier])
+        self.assertFalse(self.exists(sid))
+
+    def logins_of_nobody(self):
+        return self.env["op.single.session.login"]
+
+    def test_sessions_of_other_databases(self):
+        """A copy of a database has the identifiers of the original."""
+        own, foreign, gone = self.save(uid=7), self.save("original", uid=7), self.store.generate_key()
+        identifiers = [get_identifier(sid) for sid in (own, foreign, gone)]
+        for dbname, existing in ((self.db, identifiers[:1]), ("original", identifiers[1:2]), ("", []), (None, [])):
+            self.assertEqual(session_store.find_existing(identifiers, dbname), existing)
+        self.assertEqual(session_store.delete(identifiers, self.db), identifiers[:1])
+        self.assertEqual([self.exists(own), self.exists(foreign)], [False, True])
+        self.assertEqual(session_store.delete(identifiers, self.db), [])
+
+    def test_sessions_with_the_same_identifier(self):
+        """Soft rotation leaves two for a while."""
+        first = self.save()
+        second = self.save(sid=get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
+        foreign = self.save("original", get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
+        self.assertEqual(session_store.delete([get_identifier(first)], self.db), [get_identifier(first)])
+        self.assertEqual([self.exists(sid) for sid in (first, second, foreign)], [False, False, True])
+
+    def test_files_in_question_are_the_only_ones_read(self):
+        sid = self.save()
+        for _ in range(10):
+            self.save()
+            self.save(sid=sid[:2] + self.store.generate_key()[2:])
+        get = self.store.get
+        for function in (session_store.find_existing, session_store.delete):
+            with patch.object(self.store, "get", side_effect=get) as spy, self.assertOneFolderListed():
+                self.assertEqual(function([get_identifier(sid)], self.db), [get_identifier(sid)])
+            spy.assert_called_once_with(sid)
+
+    def assertOneFolderListed(self):
+        iglob = session_store.glob.iglob
+
+        def check(pattern):
+            self.assertNotIn("*", pattern[: -len("*")])
+            return iglob(pattern)
+
+        return patch.object(session_store.glob, "iglob", check)
+
+    @mute_logger("odoo.tools.misc")  # 17.0 warns of what it cannot read
+    def test_files_that_are_no_sessions(self):
+        sid = self.save(uid=7)
+        for text in (b"", b"{}", b"[1, 2"):
+            other = self.save(uid=7)
+            with open(self.store.get_session_filename(other), "wb") as file:
+                file.write(text)
+            self.assertEqual(session_store.find_existing([get_identifier(other)], self.db), [])
+            self.assertEqual(session_store.delete([get_identifier(other)], self.db), [])
+        self.assertEqual([*session_store.iter_logged_in(self.db)], [(get_identifier(sid), 7)])
+
+    def test_stores_without_a_path(self):
+        for kind, tells_databases in ((ListingStore, True), (TextListingStore, True), (MissingStore, False)):
+            with self.subTest(kind.__name__):
+                self.use(kind())
+                own, foreign, gone = self.save(uid=7), self.save("original", uid=7), self.store.generate_key()
+                identifiers = [get_identifier(sid) for sid in (own, foreign, gone)]
+                existing = identifiers[: 1 if tells_databases else 2]
+                self.assertEqual(session_store.find_existing(identifiers, self.db), existing)
+                session_store.delete(identifiers, self.db)
+                self.assertTrue(self.exists(foreign))
+                imported = [(identifiers[0], 7)] if tells_databases else []
+                self.assertEqual([*session_store.iter_logged_in(self.db)], imported)
+
+    def test_a_login_does_not_list_all_sessions(self):
+        self.use(BrokenStore())
+        with self.assertNoLogs(LOGGER):
+            session_store.delete([get_identifier(self.save())], self.db)
+
+    def test_a_store_that_cannot_tell(self):
+        self.use(BareStore())
+        identifiers = [get_identifier(self.save()), get_identifier(self.store.generate_key())]
+        with self.assertNoLogs(LOGGER):
+            self.assertEqual(session_store.find_existing([*identifiers, False], self.db), identifiers)
+            self.assertEqual(session_store.delete([*identifiers, False], self.db), identifiers)
+            self.assertEqual([*session_store.iter_logged_in(self.db)], [])
+
+    def test_a_failing_store(self):
+        self.use(BrokenStore())
+        identifier = get_identifier(self.save())
+        with self.assertLogs(LOGGER, "WARNING") as log:
+            self.assertEqual(session_store.find_existing([identifier, False], self.db), [identifier])
+        self.assertIn("did not look for 1 sessions (ValueError)", log.output[0])
+        self.assertNotIn("quote", log.output[0])
+
+
+@tagged("post_install", "-at_install")
+class TestImport(SingleSessionCase):
+    def open_old_session(self):
+        """Return a device that is logged in with a session as it was before the installation."""
+        device = self.login()
+        # sudo is not needed: the test's user is the superuser
+        self.logins_of(device).unlink()
+        return device
+
+    def use_listing_store(self):
+        if not session_store.can_list():  # OCA's session_db
+            self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
+
+    def test_stored_sessions_are_imported_at_installation(self):
+        self.use_listing_store()
+        old = self.open_old_session()
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old).exclusive)
+        self.assertAlive(old)
+        new = self.login()
+        self.assertEnded(old)
+        self.assertAlive(new)
+
+    def test_those_of_redis_too(self):
+        self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
+        self.test_stored_sessions_are_imported_at_installation()
+
+    def test_sessions_of_other_databases_and_users_gone_are_not(self):
+        self.use_listing_store()
+        old = self.open_old_session()
+        foreign = old.stored_session
+        foreign["db"] = "another"
+        http.root.session_store.save(foreign)
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old))
+        foreign["db"], foreign["uid"] = self.env.cr.dbname, 2**31 - 1
+        http.root.session_store.save(foreign)
+        _adopt_sessions(self.env)
+        self.assertFalse(self.logins_of(old))
+
+    def test_a_store_that_cannot_list_is_said_at_installation(self):
+        self.startPatcher(patch.object(http.root, "session_store", BareStore()))
+        with self.assertLogs(LOGGER, "WARNING") as log:
+            logging.getLogger(LOGGER).warning("one")
+            _adopt_sessions(self.env)
+        expected = [] if "res.device.log" in self.env else ["NOT IMPORTED"]
+        self.assertEqual([text for text in expected if text in log.output[-1]], expected)
+        self.assertEqual(len(log.output), 1 + len(expected))
+        self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
+        with self.assertNoLogs(LOGGER, "WARNING"):
+            _adopt_sessions(self.env)
+
+    def test_a_session_with_a_device_is_imported_at_the_next_login(self):
+        """The login that a worker took while another one was installing the addon."""
+        if "res.device.log" not in self.env:
+            self.skipTest("not in this Odoo: devices")
+        old = self.open_old_session()
+        self.assertAlive(old)  # leaves a device
+        self.env["res.device.log"].search([]).first_activity = False  # core does not require it
+        restored = old.stored_session
+        new = self.login()
+        http.root.session_store.save(restored)
+        self.assertEnded(old)
+        self.assertAlive(new)
+
+    def test_devices_that_hold_whole_ids(self):
+        """Where a store of 18.0 makes ids of 40 characters, core stores all of them."""
+        if "res.device.log" not in self.env:
+            self.skipTest("not in this Odoo: devices")
+        sids = [f"{number:040x}" for number in (2**155, 3 * 2**155, 5 * 2**155, 7 * 2**154)]
+        bob = new_test_user(self.env, "bob")
+        users = (self.user, self.user, self.user, bob)
+        values = [{"session_identifier": sid, "user_id": user.id} for sid, user in zip(sids, users, strict=True)]
+        own, revoked, other, foreign = self.env["res.device.log"].create(values)
+        revoked.revoked = True
+        revoked.flush_recordset()
+        self.logins._adopt_devices(self.user)
+        logins = self.logins.search([("user_id", "in", (self.user | bob).ids)])
+        self.assertEqual({*logins.mapped("identifier")}, {sids[0][:20], sids[2][:20]})
+        self.logins._adopt_devices(self.user)
+        self.assertEqual(self.logins.search_count([("user_id", "=", self.user.id)]), 2)
+        self.logins._revoke_devices([sids[0][:20], sids[3][:20]])
+        self.env.invalidate_all()
+        self.assertEqual((own | other | foreign).mapped("revoked"), [True, False, False])
+
+
+@tagged("post_install", "-at_install")
+class TestLongerIds(SingleSessionCase):
+    def test_soft_rotation_of_the_ids_of_20_0(self):
+        """Odoo 20.0 makes ids of 86 characters and keeps the first 42 of them."""
+        if not hasattr(http.root.session_store, "delete_old_sessions"):
+            self.skipTest("not in this Odoo: soft rotation of sessions")
+        store = type(http.root.session_store)
+        generate_key = store.generate_key
+        self.startPatcher(patch.object(store, "generate_key", lambda *arguments: generate_key(*arguments) + "20"))
+        self.startPatcher(patch.object(store, "is_valid_key", lambda _self, key: len(key) in (84, 86)))
+        device = self.login()
+        self.assertEqual((len(device.sid), len(self.logins_of(device).identifier)), (86, 42))
+        for _ in range(3):
+            session = device.stored_session
+            session["create_time"] = time.time() - 4 * 3600
+            http.root.session_store.save(session)
+            sid = device.sid
+            self.assertAlive(device)
+            self.assertNotEqual(device.sid, sid)
+            self.assertAlive(device)
+        new = self.login()
+        self.assertEnded(device)
+        self.assertAlive(new)
