@@ -49,8 +49,9 @@ class IrHttp(models.AbstractModel):
         cls._check_single_session()
         if endpoint.routing.get("single_session_status") and not cls._is_hidden():
             cls._hide_session()
-        super()._authenticate(endpoint)
+        result = super()._authenticate(endpoint)
         request.single_session_authenticated = True
+        return result
 
     @classmethod
     def _check_single_session(cls):
@@ -138,11 +139,12 @@ class IrHttp(models.AbstractModel):
 
         Core calls this also for sessions that it refuses, before it has authenticated the request.
         """
-        super()._post_logout()
+        result = super()._post_logout()
         arrival = cls._get_arrival()
         if arrival and arrival.uid and getattr(request, "single_session_authenticated", False):
             identifier = session_store.get_identifier(arrival.sid)
             request.env.cr.postcommit.add(partial(in_new_transaction, request.env, "_mark_logged_out", identifier))
+        return result
 
     # ------------------------------------------------------------
     # What pages need

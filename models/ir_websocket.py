@@ -16,7 +16,7 @@ class IrWebsocket(models.AbstractModel):
         session = wsrequest.session
         if session.uid and wsrequest.env["op.single.session.login"]._is_ended(session.sid):
             raise SessionExpiredException("The session of the websocket has ended")
-        super()._authenticate()
+        return super()._authenticate()
 
     def _build_bus_channel_list(self, channels):
         """Let ``bus.bus._poll`` know whose session a websocket is.

@@ -73,7 +73,9 @@ class LoginSession(models.Model):
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
     replaced_identifier = fields.Char(help="The session of the same browser that this login took the place of.")
-    sent_digest = fields.Char(help="Digest of the session id that the browser sent: logins that share it are one browser's.")
+    sent_digest = fields.Char(
+        help="Digest of the session id that the browser sent: logins that share it are one browser's."
+    )
 
     def init(self):
         # The gate is asked at every request: both halves of its query are answered by an index alone. The second

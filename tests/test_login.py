@@ -7,10 +7,9 @@ from odoo.http import SessionExpiredException, root
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import config
 
-from odoo.addons.web.controllers.home import Home
-
 from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
 from odoo.addons.op_single_session_login.models.session_store import get_identifier
+from odoo.addons.web.controllers.home import Home
 
 from .common import PASSWORD, Device, SingleSessionCase
 

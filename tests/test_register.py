@@ -5,7 +5,7 @@ from odoo import fields, http
 from odoo.exceptions import AccessError
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 
-from .common import SingleSessionCase, get_identifier
+from .common import get_identifier
 
 RETENTION = 90  # days, by default
 

@@ -2,6 +2,7 @@ import logging
 import shutil
 import tempfile
 import time
+from pathlib import Path
 from unittest.mock import patch
 
 from odoo import http
@@ -159,8 +160,7 @@ class TestSessionStore(TransactionCase):
         sid = self.save(uid=7)
         for text in (b"", b"{}", b"[1, 2"):
             other = self.save(uid=7)
-            with open(self.store.get_session_filename(other), "wb") as file:
-                file.write(text)
+            Path(self.store.get_session_filename(other)).write_bytes(text)
             self.assertEqual(session_store.find_existing([get_identifier(other)], self.db), [])
             self.assertEqual(session_store.delete([get_identifier(other)], self.db), [])
         self.assertEqual([*session_store.iter_logged_in(self.db)], [(get_identifier(sid), 7)])

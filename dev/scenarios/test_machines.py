@@ -164,7 +164,7 @@ def test_installation_with_another_store(make_database, plain_database, folder, 
         complaints = [(level, text) for level, text in server.single_session_lines() if "NOT IMPORTED" in text]
         assert [level for level, _text in complaints] == [] if can_import else ["WARNING"]
         assert len(server.unexpected_log_lines()) == len(complaints)
-        if can_import and name == "session_db" or name == "redis" and ENVIRONMENT.series != "17.0":
+        if (can_import and name == "session_db") or (name == "redis" and ENVIRONMENT.series != "17.0"):
             query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{old.sid[:42]}'"
             assert psql(database, query) == [["t"]]
 

@@ -181,7 +181,6 @@ def test_two_posts_of_one_browser(single_database_server, login):
     assert alive(loser, second) == [False, True]
     assert loser.get(STATUS).json() == {"state": "none"}
     assert "Your session has ended" not in loser.get("/web/login").text
-    user_id = second.uid
-    query = f"UPDATE op_single_session_login SET login_date = login_date - interval '2 minutes' WHERE user_id = {user_id}"
-    psql(server.databases[0], f"{query} AND identifier = '{loser.sid[: len(loser.sid) // 2]}'")
+    query = "UPDATE op_single_session_login SET login_date = login_date - interval '2 minutes'"
+    psql(server.databases[0], f"{query} WHERE identifier = '{loser.sid[: len(loser.sid) // 2]}'")
     assert loser.get(STATUS).json()["state"] == "ended", "somebody who has got hold of the same cookie"
