@@ -1,16 +1,16 @@
 import logging
 
 from . import controllers, models
-from .models import session_store
+from .models import devices, session_store
 
 _logger = logging.getLogger(__name__)
 
 
-def _adopt_sessions(env):
-    """Enter the sessions that are older than the addon into the register."""
-    env["op.single.session.login"]._adopt_stored_sessions()
+def _import_sessions(env):
+    """Import the sessions that are older than the addon into the login log."""
+    env["op.single.session.login"]._import_stored_sessions()
     # those with a device are imported at their user's next login
-    if not session_store.can_list() and "res.device.log" not in env:
+    if not session_store.can_list() and not devices.has_devices(env):
         _logger.warning(
             "Single session: older sessions are NOT IMPORTED, as the session store cannot list them:"
             " they stay open until they expire"

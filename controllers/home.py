@@ -3,37 +3,33 @@ from odoo.tools.misc import hmac
 
 from odoo.addons.web.controllers import home
 
-from ..models import session_store
+from .status import find_end
 
-# Holds of which session's end the person was told, that they are told once.
-TOLD = "op_single_session_login_told"
+# Holds of which session's end the login page has shown the reason. Set in the browser, by
+# static/src/login_page_service.js, when the page is seen.
+SHOWN = "op_single_session_login_shown"
 
 
 class Home(home.Home):
     @route()
     def web_login(self, *args, **kwargs):
-        """Say on the login page why the person is there."""
+        """Say on the login page why the session has ended."""
         response = super().web_login(*args, **kwargs)
-        if response.is_qweb and self._is_read():
-            self._tell_why(response)
+        if response.is_qweb and request.httprequest.method == "GET":
+            self._add_reason(response)
         return response
 
-    def _is_read(self):
-        """Tell whether a person reads the page: a refused download or frame is sent to the login page too."""
-        headers = request.httprequest.headers
-        mode, destination = headers.get("Sec-Fetch-Mode", "navigate"), headers.get("Sec-Fetch-Dest", "document")
-        # "empty": the page that a person opens, through the service worker of 17.0
-        return mode == "navigate" and destination in ("document", "empty")
-
-    def _tell_why(self, response):
-        cookies = request.httprequest.cookies
-        login = request.env["op.single.session.login"]._find_told(cookies.get("session_id"))
-        if not login:
+    def _add_reason(self, response):
+        cookies, qcontext = request.httprequest.cookies, response.qcontext
+        entry, newer = find_end(request.env, cookies.get("session_id"))
+        if not entry:
             return
+        # Only the holder of the ended session's whole id may read what follows.
+        response.headers["Cache-Control"] = "no-store"
+        qcontext["login"] = qcontext.get("login") or entry.user_id.login
         # which session's, without its number; each database has its own
-        told = hmac(login.env(su=True), TOLD, login.id)
-        if cookies.get(TOLD) != told:
-            response.qcontext["single_session_reason"] = login._describe_end()
-            response.qcontext["single_session_may_be_stolen"] = not login.revoked_date
-            lifetime = session_store.get_lifetime(request.env)
-            response.set_cookie(TOLD, told, max_age=lifetime, httponly=True, samesite="Lax")
+        shown = hmac(entry.env(su=True), SHOWN, entry.id)
+        if cookies.get(SHOWN) != shown:
+            qcontext["single_session_shown"] = shown
+            qcontext["single_session_reason"] = entry._describe_end(newer)
+            qcontext["single_session_may_be_stolen"] = bool(newer.identifier) and not entry.refused

@@ -1,1 +1,15 @@
-from . import bus_bus, ir_http, ir_websocket, login_session, login_session_administration, res_users
+# In the order in which to read them.
+# ruff: noqa: I001
+from . import parameters  # the system parameters
+from . import session_store  # Odoo's session store: identifiers, finding and deleting sessions
+from . import client  # which browser and address a request comes from
+from . import devices  # Odoo's own devices: the only place that knows res.device.log
+from . import op_single_session_login  # the login log: the session check, registering logins
+from . import op_single_session_login_import  # entries for sessions that no login has registered
+from . import op_single_session_login_end  # what follows the end of a session, and the vacuum
+from . import op_single_session_login_action  # how administrators end sessions
+from . import op_single_session_login_list  # display names, reasons, which sessions are active
+from . import res_users  # the bypass; where Odoo asks for a session's token
+from . import ir_http  # what a request begins and ends with
+from . import ir_websocket  # what a websocket may subscribe to
+from . import bus_bus  # what a websocket is sent

@@ -13,11 +13,11 @@ class BusBus(models.Model):
         """Deliver nothing to the websocket of an ended session: core closes it with 4001.
 
         Core itself checks a session at a delivery only if it has a user (``_dispatch_bus_notifications`` in
-        ``odoo.addons.bus.websocket``). Whoever holds the cookie of an ended session can have a session
-        without one saved under its id, by opening the login page. Re-read it at migration.
+        ``odoo.addons.bus.websocket``). The holder of the cookie of an ended session can have a session
+        without a user saved under its id, by opening the login page. Re-read it at migration.
         """
         for channel in channels:
             names_session = isinstance(channel, tuple) and channel[1:-1] == (SESSION_CHANNEL,)
-            if names_session and self.env["op.single.session.login"]._is_identifier_ended(channel[-1]):
+            if names_session and self.env["op.single.session.login"]._is_ended(channel[-1]):
                 raise SessionExpiredException("The session of the websocket has ended")
         return super()._poll(channels, last, ignore_ids)

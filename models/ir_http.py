@@ -5,7 +5,7 @@ from odoo import api, models
 from odoo.http import Session, get_default_session, request, root
 
 from . import parameters, session_store
-from .login_session import in_new_transaction
+from .op_single_session_login import call_in_new_transaction
 
 # Holds in a session that was opened without a cookie which id its entry gets, should it come back.
 RESERVED_ID = "op_single_session_login_id"
@@ -18,6 +18,11 @@ class Arrival(NamedTuple):
     sid: str
     uid: int | None
     is_ended: bool | None
+
+    @property
+    def open_identifier(self):
+        """The session that the browser is logged in with, None if it is not."""
+        return session_store.get_identifier(self.sid) if self.uid and not self.is_ended else None
 
 
 class IrHttp(models.AbstractModel):
@@ -55,12 +60,13 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _check_single_session(cls):
-        """Take down how the session came, and go on without it if it has ended."""
+        """Record the session as it came, and remove its user if it has ended."""
         session = request.session
         if cls._get_arrival() or cls._is_hidden():
             return
         is_ended = cls._is_ended(session) if session.uid else None
         request.single_session_arrival = Arrival(session, session.sid, session.uid, is_ended)
+        request.single_session_authenticated = False
         if is_ended:
             session_store.make_anonymous(session)
             # The browser keeps the cookie that it has. The status route knows the ended session by it, and where
@@ -76,15 +82,15 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _is_ended(cls, session):
-        is_ended = request.env["op.single.session.login"]._is_ended(session.sid)
+        log, identifier = request.env["op.single.session.login"], session_store.get_identifier(session.sid)
+        is_ended = log._is_ended(identifier)
         if is_ended is None and session.get(RESERVED_ID):
-            arguments = session.uid, session.sid, session[RESERVED_ID]
-            is_ended = in_new_transaction(request.env, "_import_session", *arguments)
+            is_ended = call_in_new_transaction(log._import_session, session.uid, identifier, session[RESERVED_ID])
         return is_ended
 
     @classmethod
     def _hide_session(cls):
-        """Let nobody but the status route see the session: addons would take the request for activity."""
+        """Show the session to the status route only: other addons would take the request for activity."""
         request.single_session_asked = session = request.session
         request.session = root.session_store.new()
         request.session.update(get_default_session(), db=session.db, context=dict(session.context))
@@ -102,16 +108,16 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _post_dispatch(cls, response):
-        """Give the session a new id where core does not, for the login to be registered or kept apart."""
+        """Give the session a new id where core does not: the login needs an entry of its own."""
         session = request.session
         if cls._has_logged_in_by_itself(session):
             if request.httprequest.cookies.get("session_id") == session.sid:
                 session.should_rotate = True
             else:
-                session[RESERVED_ID] = in_new_transaction(request.env, "_reserve_id")
+                session[RESERVED_ID] = call_in_new_transaction(request.env["op.single.session.login"]._reserve_id)
         elif session.get("pre_uid") and not session.uid and cls._is_ended(session):
-            # Between the password and the second factor: whoever holds the ended cookie too
-            # would be asked for the second factor alone.
+            # Between the password and the second factor: another holder of the ended session's cookie
+            # would only need the second factor.
             session.should_rotate = True
         return super()._post_dispatch(response)
 
@@ -119,8 +125,8 @@ class IrHttp(models.AbstractModel):
     def _has_logged_in_by_itself(cls, session):
         """Return whether the request has logged in a user without a new session id, as some addons do.
 
-        They set the session's user and token. Where the browser sent the id, its session gets a new one. Programs
-        that send no cookie log in for one request; most of them never come back with the cookie they get.
+        They set the session's user and token. If the browser sent the id, its session gets a new one. Programs
+        that send no cookie log in for one request. Most of them never return with the cookie that they get.
         """
         arrival = cls._get_arrival()
         return (
@@ -130,20 +136,20 @@ class IrHttp(models.AbstractModel):
             and session.sid == arrival.sid
             and session.can_save
             and not session.should_rotate
-            and request.env["op.single.session.login"]._is_alive(session)
+            and request.env["res.users"]._is_session_valid(session)
         )
 
     @classmethod
     def _post_logout(cls):
-        """Remember that the user has logged out: a later login elsewhere is then nothing to be told of.
+        """Record that the user has logged out: a later login elsewhere did not end this session.
 
         Core calls this also for sessions that it refuses, before it has authenticated the request.
         """
         result = super()._post_logout()
         arrival = cls._get_arrival()
-        if arrival and arrival.uid and getattr(request, "single_session_authenticated", False):
-            identifier = session_store.get_identifier(arrival.sid)
-            request.env.cr.postcommit.add(partial(in_new_transaction, request.env, "_mark_logged_out", identifier))
+        if arrival and arrival.open_identifier and request.single_session_authenticated:
+            end = partial(call_in_new_transaction, request.env["op.single.session.login"]._end_logged_out)
+            request.env.cr.postcommit.add(partial(end, arrival.open_identifier))
         return result
 
     # ------------------------------------------------------------
@@ -161,9 +167,12 @@ class IrHttp(models.AbstractModel):
     def _add_single_session_info(self, session_info):
         """Give the pages of logged-in users what the browser's service needs."""
         if request.session.uid:
+            # sudo - op.single.session.login: users may know which of their own sessions they ended
+            log = self.env["op.single.session.login"].sudo()
             session_info["op_single_session_login"] = {
                 "db": self.env.cr.dbname,
                 "poll_interval": parameters.get_poll_interval(self.env),
+                "ended_by_login": log._describe_ended_by(session_store.get_identifier(request.session.sid)),
             }
         return session_info
 

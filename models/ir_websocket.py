@@ -12,16 +12,17 @@ class IrWebsocket(models.AbstractModel):
 
     @classmethod
     def _authenticate(cls):
-        """Refuse an ended session even where an addon caches the answer of ``_compute_session_token``."""
+        """Refuse an ended session even if an addon caches the answer of ``_compute_session_token``."""
         session = wsrequest.session
-        if session.uid and wsrequest.env["op.single.session.login"]._is_ended(session.sid):
+        log = wsrequest.env["op.single.session.login"]
+        if session.uid and log._is_ended(session_store.get_identifier(session.sid)):
             raise SessionExpiredException("The session of the websocket has ended")
         return super()._authenticate()
 
     def _build_bus_channel_list(self, channels):
-        """Let ``bus.bus._poll`` know whose session a websocket is.
+        """Add a channel that tells ``bus.bus._poll`` the session of the websocket.
 
-        The channel is a tuple, and clients can ask for strings only: nobody but the server names a session.
+        The channel is a tuple, and clients can only ask for strings: only the server can name a session.
         """
         channels = super()._build_bus_channel_list(channels)
         req = request or wsrequest

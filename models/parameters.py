@@ -7,7 +7,7 @@ _logger = logging.getLogger(__name__)
 
 
 def get_poll_interval(env):
-    """Return how often a page in sight asks whether its session has ended.
+    """Return how often a visible page asks whether its session has ended.
 
     :return: seconds; 0 when pages do not ask by themselves
     :rtype: int
@@ -16,7 +16,7 @@ def get_poll_interval(env):
 
 
 def get_retention_days(env):
-    """Return how long the register keeps the logins whose sessions are over.
+    """Return how long the login log keeps the entries of ended sessions.
 
     :return: days
     :rtype: int
@@ -25,13 +25,13 @@ def get_retention_days(env):
 
 
 def _read(env, name, *bounds, **options):
-    # sudo - ir.config_parameter: pages of everybody depend on them
+    # sudo - ir.config_parameter: the pages of all users depend on them
     return _parse(name, env["ir.config_parameter"].sudo().get_param(name), *bounds, **options)
 
 
 @functools.lru_cache
 def _parse(name, value, default, lowest, highest, or_zero=False):
-    """Return a whole number within its bounds, or 0 where that is allowed; what it is not is told once per process."""
+    """Return a whole number within its bounds, or 0 if that is allowed. Warn once per process if it is neither."""
     try:
         number = int(value or default)
     except ValueError:

@@ -1,9 +1,9 @@
 """Odoo's session store as this addon uses it, whatever store and series it is.
 
-Nothing here decides whether a session may live: the login register does. Databases share the
-store, and a copy of a database has the identifiers of the original: the session itself tells whose
-it is. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
-``redis_session_store``) gives a session for its whole id only, which nobody keeps.
+Nothing here decides whether a session may live: the login log does. Databases share the
+store, and a copy of a database has the identifiers of the original. The session itself has the name of
+its database. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
+``redis_session_store``) gives a session only for its whole id, which is stored nowhere else.
 """
 
 import glob
@@ -12,12 +12,13 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import chain
 
 from odoo import http
 
 _logger = logging.getLogger(__name__)
 
-# Of 18.0 and later, and of 17.0. Whoever may write the tables of devices or of logins could name any file else.
+# Of 18.0 and later, and of 17.0. Otherwise, a user who may write devices could name any file.
 IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
 
 
@@ -35,46 +36,53 @@ def get_identifier(sid):
 
 
 def get_lifetime(env):
-    """Return how long the store keeps a session that nobody uses.
+    """Return how long the store keeps an unused session.
 
     :rtype: datetime.timedelta
     """
     if hasattr(http, "get_session_max_inactivity"):
         return timedelta(seconds=http.get_session_max_inactivity(env))
     # 17.0: as its autovacuum reads it (ir.http._gc_sessions)
-    # sudo - ir.config_parameter: whoever logs in
+    # sudo - ir.config_parameter: any user may log in
     value = env["ir.config_parameter"].sudo().get_param("sessions.max_inactivity_seconds")
     return timedelta(seconds=int(value) if (value or "").isdecimal() else http.SESSION_LIFETIME)
 
 
-def find_existing(identifiers, dbname):
+def find_existing(identifiers, dbname, used=()):
     """Return those of the identifiers that have a session of a database in the store; never raise.
 
     For lists and garbage collection: a store without a path is asked for all its ids, if it has ``list``.
 
-    :param identifiers: session identifiers; whatever else is among them has no session
+    :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
+    :param used: those of sessions that were used lately on any machine: they exist too, unless the store has
+        them for another database
     :return: a list; those of other databases too when the store can't tell databases, and all of them
         when it can't tell anything
     """
     identifiers = _select_identifiers(identifiers)
     try:
         if can_list():
-            existing = _find_sessions(identifiers, dbname)
-            return [identifier for identifier in identifiers if identifier in existing]
-        return _exclude_missing(identifiers)
+            databases = {
+                identifier: {session.get("db") for session in sessions}
+                for identifier, sessions in _find_sessions(identifiers).items()
+            }
+            used = {identifier: {dbname} for identifier in used}
+            return [identifier for identifier in identifiers if dbname in {**used, **databases}.get(identifier, ())]
+        existing = {*_exclude_missing(identifiers), *used}
+        return [identifier for identifier in identifiers if identifier in existing]
     except Exception as error:
         _warn("did not look for", identifiers, error)
     return identifiers
 
 
 def delete(identifiers, dbname):
-    """Delete the sessions of a database with these identifiers as far as the store can; never raise.
+    """Delete the sessions of a database with these identifiers if the store can; never raise.
 
     A store without a path deletes nothing: it could not tell those of another database, or would have to
-    go through all its sessions at each login. They are refused all the same.
+    go through all its sessions at each login. The session check refuses them anyway.
 
-    :param identifiers: session identifiers; whatever else is among them has no session
+    :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
     :return: a list of the identifiers that had a session, as far as the store can tell
     """
@@ -83,7 +91,7 @@ def delete(identifiers, dbname):
         if not _get_path():
             return _exclude_missing(identifiers)
         existing = _find_sessions(identifiers, dbname)
-        for session in (session for sessions in existing.values() for session in sessions):
+        for session in chain(*existing.values()):
             http.root.session_store.delete(session)
         return [identifier for identifier in identifiers if identifier in existing]
     except Exception as error:
@@ -92,25 +100,30 @@ def delete(identifiers, dbname):
 
 
 def can_list():
-    """Tell whether the store knows which sessions it has."""
+    """Return whether the store can list its sessions."""
     return bool(_get_path()) or hasattr(http.root.session_store, "list")
 
 
-def discard(session):
-    """Delete a session and make what the request has of it anonymous, under a new id; never raise.
+def delete_login(session, sid):
+    """Make the session of a login unusable before its transaction is rolled back; never raise.
 
-    :param session: the session of a request
+    It does not need the database. The session is in the store, and an error page would save it once more.
+
+    :param session: the session of the request
+    :param str sid: its id when the login was registered
     """
+    if session.sid != sid:
+        return
     try:
         http.root.session_store.delete(session)
     except Exception as error:
-        _warn("did not delete", [session.sid], error)
+        _warn("did not delete", [sid], error)
     make_anonymous(session)
     session.should_rotate = True
 
 
 def make_anonymous(session):
-    """Take everything out of the session of the current request but its database and mode of debugging.
+    """Remove everything from the session of the current request except its database and debug mode.
 
     ``Session.logout`` would give the browser a new cookie and forget which companies were selected.
     """
@@ -144,8 +157,8 @@ def _exclude_missing(identifiers):
     return [identifier for identifier in identifiers if identifier not in missing]
 
 
-def _find_sessions(identifiers, dbname):
-    """Return the sessions of a database by their identifiers; several after a soft rotation."""
+def _find_sessions(identifiers, dbname=None):
+    """Return the sessions, of one or any database, by their identifiers; several after a soft rotation."""
     wanted, found = set(identifiers), {}
     # each folder once: there may be very many identifiers
     starts = {identifier[:2] for identifier in wanted}
@@ -155,11 +168,11 @@ def _find_sessions(identifiers, dbname):
     return found
 
 
-def _iter_sessions(sids, dbname):
+def _iter_sessions(sids, dbname=None):
     store = http.root.session_store
     for sid in sids:
         session = store.get(sid) if store.is_valid_key(sid) else {}
-        if session.get("db") == dbname:
+        if session and dbname in (None, session.get("db")):
             yield session
 
 

@@ -59,10 +59,16 @@ class Device:
         return self.request(url, data=payload, headers={"Content-Type": "application/json"}).json()
 
     def post_form(self, url, **values):
-        """Fill in and send the form of a page, as a person does."""
+        """Fill in and send the form of a page, as a user does."""
         page = self.request(url)
         token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page.text)
         return self.request(url, data=dict(values, csrf_token=token.group(1) or token.group(2)))
+
+
+def require_module(case, name):
+    """Skip a test that needs a module which is not installed."""
+    if name not in case.env.registry._init_modules:
+        case.skipTest(f"not in this Odoo: {name}")
 
 
 class SingleSessionCase(HttpCase):
@@ -104,14 +110,14 @@ class SingleSessionCase(HttpCase):
 
     def assertAlive(self, *devices):
         for number, device in enumerate(devices):
-            self.assertTrue(self.is_alive(device), f"device {number} of {len(devices)} was signed out")
+            self.assertTrue(self.is_alive(device), f"device {number} of {len(devices)} was logged out")
 
     def assertEnded(self, *devices):
         """Assert that the devices are refused as expired sessions are, for data and for pages."""
         for number, device in enumerate(devices):
             sent = dict(device.cookies)
             self.assertIn(
-                "SessionExpiredException", str(self.ask(device)), f"device {number} of {len(devices)} is signed in"
+                "SessionExpiredException", str(self.ask(device)), f"device {number} of {len(devices)} is logged in"
             )
             device.cookies = sent
             self.assertIn("/web/login", device.request("/web").headers.get("Location", ""))

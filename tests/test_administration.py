@@ -1,7 +1,7 @@
 import json
 import re
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -10,9 +10,9 @@ from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from .common import PASSWORD, SingleSessionCase, get_identifier
+from .common import PASSWORD, SingleSessionCase, get_identifier, require_module
 
-ENDED_BY_ADMINISTRATOR = "It was ended by an administrator"
+ENDED_BY_ADMINISTRATOR = "An administrator ended it"
 
 
 @tagged("post_install", "-at_install")
@@ -31,57 +31,31 @@ class TestRegisterOfAdministrators(TransactionCase):
             root.session_store.save(session)
             self.addCleanup(root.session_store.delete, session)
         values = {"user_id": (user or self.user).id, "identifier": get_identifier(session.sid), **values}
-        # sudo - op.single.session.login: nobody may write the register
+        values.setdefault("login_date", fields.Datetime.now())
+        # sudo - op.single.session.login: nobody may write the login log
         return self.logins.sudo().create(values).with_user(self.manager)
 
-    def add_one_of_each(self):
+    def test_active(self):
         now = fields.Datetime.now()
-        return {
-            "newer_login": self.add(exclusive=True, swept=True),
-            "gone": self.add(exclusive=True, stored=True) + self.add(new_test_user(self.env, "bob"), exclusive=True),
-            "administrator": self.add(revoked=True, revoked_date=now),
-            "refused": self.add(revoked=True),
-            "active": self.add(exclusive=True, stored=True),
-        }
-
-    def test_states(self):
-        for state, logins in self.add_one_of_each().items():
-            self.assertEqual(logins.mapped("state"), [state] * len(logins))
-
-    def test_states_are_found(self):
-        logins = self.add_one_of_each()
-        added = self.logins.union(*logins.values())
-        for state, expected in logins.items():
-            for operator, value, found in (
-                ("=", state, expected),
-                ("in", [state], expected),
-                ("!=", state, added - expected),
-                ("not in", [state], added - expected),
-            ):
-                domain = [("id", "in", added.ids), ("state", operator, value)]
-                self.assertEqual(self.logins.search(domain), found.sorted("id", reverse=True), domain)
-        domain = [("id", "in", added.ids), ("state", "in", ["active", "refused"])]
-        self.assertEqual(self.logins.search(domain), logins["active"] + logins["refused"])
-        self.assertFalse(self.logins.search([("id", "in", added.ids), ("state", "=", False)]))
-
-    def test_end(self):
-        """A login tells when it was ended and by whom; one that was over before tells neither."""
-        ended = self.add(exclusive=True, swept=True)
-        gone = self.add()
-        newer = self.add(exclusive=True, login_date="2026-11-23 10:00:00", browser="Firefox", platform="Linux")
-        newest = self.add(exclusive=True, stored=True)
-        revoked = self.add(revoked=True, revoked_date="2026-11-24 10:00:00", revoked_by_id=self.manager.id)
-        self.assertEqual((ended | gone).newer_login_id, newer)
-        self.assertEqual(newer.newer_login_id, newest)
-        self.assertFalse((newest | revoked).newer_login_id)
-        self.assertEqual(
-            [login.ended_date for login in (ended, gone, newest, revoked)],
-            [datetime(2026, 11, 23, 10), False, False, datetime(2026, 11, 24, 10)],
-        )
-        self.assertEqual(
-            [login.ended_by for login in (ended, gone, newest, revoked)],
-            ["Firefox (Linux)", False, False, self.manager.name],
-        )
+        ended = self.add(exclusive=True, end_reason="newer_login", end_date=now)
+        unwritten = self.add(exclusive=True, stored=True)
+        gone = self.add(new_test_user(self.env, "bob"), exclusive=True)
+        by_administrator = self.add(stored=True, refused=True, end_reason="administrator", end_date=now)
+        incomplete = self.add(stored=True, refused=True, end_reason="incomplete", end_date=now)
+        active = self.add(exclusive=True, stored=True) + self.add(stored=True)
+        others = ended + unwritten + gone + by_administrator + incomplete
+        self.assertEqual(active.mapped("is_active"), [True, True])
+        self.assertNotIn(True, others.mapped("is_active"))
+        for operator, value, found in (
+            ("=", True, active),
+            ("!=", False, active),
+            ("in", [True], active),
+            ("=", False, others),
+            ("!=", True, others),
+            ("not in", [True], others),
+        ):
+            domain = [("id", "in", (active + others).ids), ("is_active", operator, value)]
+            self.assertEqual(self.logins.search(domain), found.sorted("id", reverse=True), domain)
 
     def test_name(self):
         login = self.add(browser="Firefox", platform="Linux", ip_address="192.0.2.4")
@@ -96,10 +70,19 @@ class TestRegisterOfAdministrators(TransactionCase):
         groups = self.logins._read_group([("user_id", "=", self.user.id)], ["user_id", "login_date:day"], ["__count"])
         self.assertEqual([(user, count) for user, _day, count in groups], [(self.user, 2), (self.user, 1)])
 
+    def test_sort_and_group_by_reason(self):
+        for reason in ("newer_login", "expired", "newer_login", False):
+            self.add(end_reason=reason)
+        domain = [("user_id", "=", self.user.id)]
+        groups = self.logins._read_group(domain, ["end_reason"], ["__count"])
+        self.assertEqual(dict(groups), {"expired": 1, "newer_login": 2, False: 1})
+        found = self.logins.search(domain, order="end_reason")
+        self.assertEqual(found.mapped("end_reason"), ["expired", "newer_login", "newer_login", False])
+
     def test_views(self):
-        action = self.env.ref("op_single_session_login.action_login_session")
+        action = self.env.ref("op_single_session_login.op_single_session_login_action")
         modes = action.view_mode.split(",")
-        self.assertEqual(len(modes), 2)
+        self.assertEqual(len(modes), 3)
         for mode in [*modes, "search"]:
             self.logins.get_view(view_type=mode)
         arch = self.logins.get_view(view_type=modes[0])["arch"]
@@ -109,7 +92,7 @@ class TestRegisterOfAdministrators(TransactionCase):
         self.assertNotIn("identifier", arch)
 
     def test_only_managers_have_the_menu(self):
-        menu = self.env.ref("op_single_session_login.menu_login_session")
+        menu = self.env.ref("op_single_session_login.op_single_session_login_menu")
         self.assertEqual(menu.parent_id, self.env.ref("base.menu_users"))
         menus = self.env["ir.ui.menu"]
         self.assertIn(menu.id, menus.with_user(self.manager)._visible_menu_ids())
@@ -117,19 +100,18 @@ class TestRegisterOfAdministrators(TransactionCase):
 
     def test_form_of_a_user(self):
         """It has a button that leads to the user's logins, and a hint where Odoo itself allows one session."""
+        require_module(self, "auth_oauth")
         self.add()
         self.add()
         user = self.user.with_user(self.manager)
         self.assertEqual(user.login_session_count, 2)
         with Form(user, "base.view_users_form") as form:
-            self.assertFalse(form.signs_in_with_oauth)
-        if "oauth_uid" not in user._fields:
-            self.fail("the test needs the module auth_oauth")
+            self.assertFalse(form.logs_in_with_oauth)
         user.oauth_uid = "ada"
         with Form(user, "base.view_users_form") as form:
-            self.assertTrue(form.signs_in_with_oauth)
+            self.assertTrue(form.logs_in_with_oauth)
         arch = user.get_view(self.env.ref("base.view_users_form").id)["arch"]
-        action = self.env.ref("op_single_session_login.action_login_session")
+        action = self.env.ref("op_single_session_login.op_single_session_login_action_user")
         self.assertRegex(arch, rf'<button[^>]*name="{action.id}"')
         with self.assertRaises(AccessError):
             self.user.with_user(self.user).read(["login_session_count"])
@@ -178,9 +160,8 @@ class TestEndSession(SingleSessionCase):
         answer = self.end(administrator, device)
         self.assertEqual(answer["result"]["params"]["message"], "Sessions ended: 1")
         login = self.logins_of(device)
-        self.assertEqual((login.state, login.ended_by), ("administrator", self.manager.name))
-        self.assertEqual(login.ended_date, login.revoked_date)
-        self.assertLess(fields.Datetime.now() - login.revoked_date, timedelta(minutes=1))
+        self.assertEqual((login.end_reason, login.ended_by_user_id), ("administrator", self.manager))
+        self.assertLess(fields.Datetime.now() - login.end_date, timedelta(minutes=1))
         self.assertEnded(device)
         self.assertAlive(administrator)
         self.assertAlive(self.login())
@@ -209,17 +190,19 @@ class TestEndSession(SingleSessionCase):
         self.login()
         with mute_logger("odoo.http"):
             answer = self.prove_identity(administrator, answer)
-        self.assertIn("None of these sessions is active", answer["error"]["data"]["message"])
-        self.assertFalse(self.logins_of(device).revoked)
+        self.assertIn("None of the selected sessions is still active", answer["error"]["data"]["message"])
+        self.assertFalse(self.logins_of(device).refused)
 
     def test_not_by_others(self):
         device, other = self.login(), self.login(new_test_user(self.env, "bob", password=PASSWORD))
-        self.assertRefused("AccessError", "Only administrators of users", other, device)
+        self.assertRefused("AccessError", "Only administrators with the", other, device)
         self.assertAlive(device)
 
     def test_not_the_own_current_one(self):
         device, administrator = self.login(), self.login(self.manager)
-        self.assertRefused("UserError", "the session you are using now", administrator, device, administrator)
+        self.assertRefused(
+            "UserError", "Your current session is among those selected", administrator, device, administrator
+        )
         self.assertAlive(device, administrator)
 
     def test_another_one_of_the_administrator(self):
@@ -233,16 +216,9 @@ class TestEndSession(SingleSessionCase):
         first, second, administrator = self.login(), self.login(), self.login(self.manager)
         answer = self.end(administrator, first, second)
         self.assertEqual(answer["result"]["params"]["message"], "Sessions ended: 1")
-        self.assertFalse(self.logins_of(first).revoked)
+        self.assertFalse(self.logins_of(first).refused)
         for devices in ([first], [second], [first, second], []):
-            self.assertRefused("UserError", "None of these sessions is active", administrator, *devices)
-
-    def test_signed_out(self):
-        device, administrator = self.login(), self.login(self.manager)
-        login = self.logins_of(device)
-        device.request("/web/session/logout")
-        self.assertRefused("UserError", "None of these sessions is active", administrator, logins=login)
-        self.assertEqual(login.state, "gone")
+            self.assertRefused("UserError", "None of the selected sessions is still active", administrator, *devices)
 
     def test_whatever_becomes_of_its_file(self):
         device, administrator = self.login(), self.login(self.manager)
@@ -251,9 +227,45 @@ class TestEndSession(SingleSessionCase):
         root.session_store.save(session)
         self.assertEnded(device)
 
+    def end_all(self, administrator, *users):
+        session = administrator.stored_session
+        session["identity-check-last"] = time.time()
+        root.session_store.save(session)
+        return self.run_on_users(administrator, "action_end_all_sessions", *users)
+
+    def test_end_all_sessions(self):
+        """Whatever the user has open, also what no list shows as active; the next login is a usual one."""
+        self.user.allow_multiple_sessions = True
+        devices = [self.login() for _ in range(3)]
+        elsewhere = devices[0].stored_session
+        root.session_store.delete(elsewhere)
+        administrator, other = self.login(self.manager), self.login(new_test_user(self.env, "bob", password=PASSWORD))
+        answer = self.end_all(administrator, self.user)
+        self.assertEqual(answer["result"]["params"]["message"], "Users whose sessions were ended: 1")
+        root.session_store.save(elsewhere)
+        self.assertEnded(*devices)
+        self.assertAlive(administrator, other)
+        page = devices[1].request("/web/login").text
+        self.assertIn(ENDED_BY_ADMINISTRATOR, page)
+        self.assertNotIn("change your password", page)
+        self.assertAlive(self.login(), self.login())
+
+    def test_end_all_sessions_is_for_administrators(self):
+        device, administrator = self.login(), self.login(self.manager)
+        for caller, users, exception in (
+            (device, [self.user], "AccessError"),
+            (administrator, [self.user, self.manager], "UserError"),
+        ):
+            with mute_logger("odoo.http", "odoo.addons.base.models.ir_actions"):
+                answer = self.end_all(caller, *users)
+            self.assertIn(exception, answer["error"]["data"]["name"])
+        answer = self.run_on_users(self.login(self.manager), "action_end_all_sessions", self.user)
+        self.assertEqual(answer["result"]["res_model"], "res.users.identitycheck")
+        self.assertAlive(device)
+
     def run_on_users(self, device, name, *users):
         """Choose an action for some users from the list's menu, and return the decoded answer."""
-        action = self.env.ref(f"op_single_session_login.{name}")
+        action = self.env.ref(f"op_single_session_login.res_users_{name}")
         ids = [user.id for user in users]
         context = {"active_model": "res.users", "active_ids": ids, "active_id": ids[0]}
         return device.rpc("/web/action/run", action_id=action.id, context=context)
@@ -265,15 +277,15 @@ class TestEndSession(SingleSessionCase):
         for name, allowed, changed in (
             ("action_allow_multiple_sessions", True, 2),
             ("action_allow_multiple_sessions", True, 0),
-            ("action_disallow_multiple_sessions", False, 3),
+            ("action_require_single_session", False, 3),
         ):
             answer = self.run_on_users(device, name, *users)
-            self.assertEqual(answer["result"]["params"]["message"], f"Users changed: {changed}")
+            self.assertEqual(answer["result"]["params"]["message"], f"Users updated: {changed}")
             self.assertEqual([user.allow_multiple_sessions for user in users], [allowed] * 3)
 
     def test_nobody_gives_himself_the_box_in_bulk(self):
         device = self.login()
-        for name in ("action_allow_multiple_sessions", "action_disallow_multiple_sessions"):
+        for name in ("action_allow_multiple_sessions", "action_require_single_session"):
             with mute_logger("odoo.http", "odoo.addons.base.models.ir_actions"):
                 answers = [
                     self.run_on_users(device, name, self.user),
@@ -281,31 +293,30 @@ class TestEndSession(SingleSessionCase):
                 ]
             for answer in answers:
                 self.assertIn("AccessError", answer["error"]["data"]["name"])
-            binding = self.env.ref(f"op_single_session_login.{name}")
+            binding = self.env.ref(f"op_single_session_login.res_users_{name}")
             self.assertEqual((binding.binding_model_id.model, binding.binding_view_types), ("res.users", "list"))
         self.assertFalse(self.user.allow_multiple_sessions)
 
-    def test_person_is_told(self):
-        """When, in the person's time zone and language; not to change the password."""
+    def test_user_is_notified(self):
+        """When, in the user's time zone and language; not to change the password."""
         self.env["res.lang"]._activate_lang("fr_FR")
         self.user.write({"lang": "fr_FR", "tz": "Asia/Tokyo"})
         device = self.login()
         self.end(self.login(self.manager), device)
-        self.logins_of(device).revoked_date = "2026-11-23 22:05:06"
+        self.logins_of(device).end_date = "2026-11-23 22:05:06"
         self.login()
         answer = json.loads(device.request("/op_single_session_login/status").text)
         self.assertEqual(answer["state"], "ended")
-        self.assertRegex(answer["message"], "^Un administrateur y a mis fin : \u2068.*24.*0?7:05:06.*\u2069\\.$")
+        self.assertRegex(answer["message"], "^Un administrateur y a mis fin : \u2068.*24.*0?7:05(?!:).*\u2069\\.$")
         page = device.request("/web/login").text
         self.assertEqual(page.count(ENDED_BY_ADMINISTRATOR), 1)
         self.assertNotIn("change your password", page)
-        self.assertNotIn(ENDED_BY_ADMINISTRATOR, device.request("/web/login").text)
 
-    def test_person_of_another_end_is_told_of_the_login(self):
+    def test_user_of_another_end_is_notified_of_the_login(self):
         first, second = self.login(), self.login()
         self.end(self.login(self.manager), second)
         message = json.loads(first.request("/op_single_session_login/status").text)["message"]
-        self.assertIn("signed in on another device", message)
+        self.assertIn("used to log in on another device", message)
 
     def test_login_page_says_that_a_login_may_be_anothers(self):
         first = self.login()

@@ -269,10 +269,10 @@ class TestColumns(SingleSessionCase):
 
     def setUp(self):
         super().setUp()
-        forged = {"boolean": True, "datetime": "2000-01-01 00:00:00", "char": "forged", "many2one": self.user.id}
+        forged = {"boolean": True, "datetime": "2000-01-01 00:00:00", "char": "forged", "selection": "expired"}
         columns = {name: field.type for name, field in self.logins._fields.items() if field.store and name != "id"}
-        self.assertGreater(columns.keys(), {"revoked", "login_date", "revoked_by_id", "swept", "logged_out"})
-        self.forged = {name: forged.get(kind, "forged") for name, kind in columns.items()}
+        self.assertGreater(columns.keys(), {"refused", "login_date", "end_reason", "ended_by_user_id"})
+        self.forged = {name: forged.get(kind, self.user.id) for name, kind in columns.items()}
         for name, value in self.forged.items():
             for options in ({}, {"user_id": True}, {"company_id": True}):
                 self.env["ir.default"].with_user(self.user).sudo().set(self.logins._name, name, value, **options)
@@ -303,19 +303,21 @@ class TestColumns(SingleSessionCase):
         self.assertAlive(device)
 
     def test_login_that_was_not_completed(self):
-        values = {"user_id": self.user.id, "identifier": "x", "login_date": fields.Datetime.now(), "ip_address": None}
-        self.logins._refuse(values)
-        self.assertColumns("x", exclusive=False, revoked=True)
+        now = fields.Datetime.now()
+        self.logins._register_incomplete(
+            {"user_id": self.user.id, "identifier": "x", "login_date": now, "ip_address": None}
+        )
+        self.assertColumns("x", exclusive=False, refused=True, end_reason="incomplete", end_date=now)
 
     def test_session_that_comes_back(self):
-        identifier = root.session_store.new().sid
-        self.logins._import_session(self.user.id, identifier * 2, self.logins._reserve_id())
-        self.assertColumns(get_identifier(identifier * 2))
+        identifier = get_identifier(root.session_store.new().sid)
+        self.logins._import_session(self.user.id, identifier, self.logins._reserve_id())
+        self.assertColumns(identifier)
 
     def test_sessions_that_are_older(self):
         device = self.login()
         self.logins_of(device).unlink()
-        self.logins._adopt_stored_sessions()
+        self.logins._import_stored_sessions()
         if session_store.can_list():
             self.assertColumns(device.identifier)
         else:  # OCA's session_db
@@ -327,5 +329,5 @@ class TestColumns(SingleSessionCase):
         device = self.login()
         self.assertAlive(device)
         self.logins_of(device).unlink()
-        self.logins._adopt_devices(self.user)
+        self.logins._import_devices(self.user)
         self.assertColumns(device.identifier, browser="Firefox", platform="Linux", ip_address="127.0.0.1")

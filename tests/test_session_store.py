@@ -9,8 +9,8 @@ from odoo import http
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.op_single_session_login import _adopt_sessions
-from odoo.addons.op_single_session_login.models import session_store
+from odoo.addons.op_single_session_login import _import_sessions
+from odoo.addons.op_single_session_login.models import devices, session_store
 
 from .common import SingleSessionCase, get_identifier
 
@@ -121,8 +121,10 @@ class TestSessionStore(TransactionCase):
         """A copy of a database has the identifiers of the original."""
         own, foreign, gone = self.save(uid=7), self.save("original", uid=7), self.store.generate_key()
         identifiers = [get_identifier(sid) for sid in (own, foreign, gone)]
-        for dbname, existing in ((self.db, identifiers[:1]), ("original", identifiers[1:2]), ("", []), (None, [])):
+        for dbname, existing in ((self.db, identifiers[:1]), ("original", identifiers[1:2]), ("", [])):
             self.assertEqual(session_store.find_existing(identifiers, dbname), existing)
+        # used on another machine: the third
+        self.assertEqual(session_store.find_existing(identifiers, self.db, {*identifiers}), identifiers[::2])
         self.assertEqual(session_store.delete(identifiers, self.db), identifiers[:1])
         self.assertEqual([self.exists(own), self.exists(foreign)], [False, True])
         self.assertEqual(session_store.delete(identifiers, self.db), [])
@@ -216,7 +218,7 @@ class TestImport(SingleSessionCase):
     def test_stored_sessions_are_imported_at_installation(self):
         self.use_listing_store()
         old = self.open_old_session()
-        _adopt_sessions(self.env)
+        _import_sessions(self.env)
         self.assertFalse(self.logins_of(old).exclusive)
         self.assertAlive(old)
         new = self.login()
@@ -233,24 +235,24 @@ class TestImport(SingleSessionCase):
         foreign = old.stored_session
         foreign["db"] = "another"
         http.root.session_store.save(foreign)
-        _adopt_sessions(self.env)
+        _import_sessions(self.env)
         self.assertFalse(self.logins_of(old))
         foreign["db"], foreign["uid"] = self.env.cr.dbname, 2**31 - 1
         http.root.session_store.save(foreign)
-        _adopt_sessions(self.env)
+        _import_sessions(self.env)
         self.assertFalse(self.logins_of(old))
 
     def test_a_store_that_cannot_list_is_said_at_installation(self):
         self.startPatcher(patch.object(http.root, "session_store", BareStore()))
         with self.assertLogs(LOGGER, "WARNING") as log:
             logging.getLogger(LOGGER).warning("one")
-            _adopt_sessions(self.env)
+            _import_sessions(self.env)
         expected = [] if "res.device.log" in self.env else ["NOT IMPORTED"]
         self.assertEqual([text for text in expected if text in log.output[-1]], expected)
         self.assertEqual(len(log.output), 1 + len(expected))
         self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
         with self.assertNoLogs(LOGGER, "WARNING"):
-            _adopt_sessions(self.env)
+            _import_sessions(self.env)
 
     def test_a_session_with_a_device_is_imported_at_the_next_login(self):
         """The login that a worker took while another one was installing the addon."""
@@ -276,12 +278,12 @@ class TestImport(SingleSessionCase):
         own, revoked, other, foreign = self.env["res.device.log"].create(values)
         revoked.revoked = True
         revoked.flush_recordset()
-        self.logins._adopt_devices(self.user)
+        self.logins._import_devices(self.user)
         logins = self.logins.search([("user_id", "in", (self.user | bob).ids)])
         self.assertEqual({*logins.mapped("identifier")}, {sids[0][:20], sids[2][:20]})
-        self.logins._adopt_devices(self.user)
+        self.logins._import_devices(self.user)
         self.assertEqual(self.logins.search_count([("user_id", "=", self.user.id)]), 2)
-        self.logins._revoke_devices([sids[0][:20], sids[3][:20]])
+        devices.revoke(self.env, [sids[0][:20], sids[3][:20]])
         self.env.invalidate_all()
         self.assertEqual((own | other | foreign).mapped("revoked"), [True, False, False])
 

@@ -11,13 +11,13 @@ from odoo.tools.translate import trans_export
 # The languages, and the words that each shares with English: files of translations leave these empty.
 LANGUAGES = {
     "ar": set(),
-    "de": {"Browser", "ID"},
-    "es": {"ID"},
-    "fr": {"Active", "Exclusive", "ID", "Sessions"},
+    "de": {"(%s s)", "Browser", "ID"},
+    "es": {"(%s s)", "ID"},
+    "fr": {"(%s s)", "Active", "Exclusive", "ID", "Sessions"},
     "hi": set(),
-    "it": {"Browser", "ID"},
-    "nl": {"Browser", "ID", "Platform"},
-    "pt_BR": {"ID"},
+    "it": {"(%s s)", "Browser", "ID"},
+    "nl": {"(%s s)", "Browser", "ID", "Platform"},
+    "pt_BR": {"(%s s)", "ID"},
 }
 
 

@@ -31,8 +31,8 @@ class FaultyHome(Home):
             self._ask_other_database(uid)
         if fault == "killed before the commit":
             request.env.cr.precommit.add(kill_worker)
-        if fault == "killed before the sweep":
-            request.env.cr.postcommit.add(kill_worker)  # older than the one that sweeps
+        if fault == "killed before the cleanup":
+            request.env.cr.postcommit.add(kill_worker)  # older than the cleanup
         return location
 
     @staticmethod

@@ -1,3 +1,4 @@
+import logging
 import os
 
 import psycopg2
@@ -7,23 +8,24 @@ from odoo.http import request
 
 from .controllers import kill_worker
 
+_logger = logging.getLogger(__name__)
 
-class LoginSession(models.Model):
+
+class OpSingleSessionLogin(models.Model):
     _inherit = "op.single.session.login"
 
-    @api.model
-    def _revoke_devices(self, identifiers):
-        """Die in the middle of the sweep, when the files are deleted and nobody is told."""
-        if request and request.httprequest.args.get("fault") == "killed in the sweep":
+    def _delete_sessions(self):
+        """Die in the middle of the cleanup, when the files are deleted and no page is notified."""
+        super()._delete_sessions()
+        if request and request.httprequest.args.get("fault") == "killed in the cleanup":
             kill_worker()
-        return super()._revoke_devices(identifiers)
 
     @api.model
-    def _refuse(self, values):
+    def _register_incomplete(self, values):
         """Find no database any more, when a login has failed."""
         if request and request.httprequest.args.get("fault") == "conflict, no database":
             raise psycopg2.OperationalError("as when PostgreSQL is going down")
-        return super()._refuse(values)
+        return super()._register_incomplete(values)
 
 
 class IrHttp(models.AbstractModel):
@@ -35,6 +37,15 @@ class IrHttp(models.AbstractModel):
         super()._authenticate(endpoint)
         if request.session.uid:
             request.future_response.headers["X-Fault-User"] = str(request.session.uid)
+
+
+class IrWebsocket(models.AbstractModel):
+    _inherit = "ir.websocket"
+
+    def _subscribe(self, og_data):
+        """Tell for whom a websocket subscribes."""
+        _logger.info("SUBSCRIBED user=%s", self.env.uid)
+        return super()._subscribe(og_data)
 
 
 if os.environ.get("FAULT_CACHE"):

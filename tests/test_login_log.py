@@ -1,17 +1,21 @@
 from datetime import timedelta
+from functools import partial
 from unittest.mock import patch
 
 from odoo import fields, http
 from odoo.exceptions import AccessError
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 
+from odoo.addons.op_single_session_login.controllers import status
+
 from .common import get_identifier
 
 RETENTION = 90  # days, by default
+INCOMPLETE = {"refused": True, "end_reason": "incomplete"}
 
 
 @tagged("post_install", "-at_install")
-class TestRegister(TransactionCase):
+class TestLoginLog(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -20,7 +24,10 @@ class TestRegister(TransactionCase):
 
     def add(self, sid, user=None, days_ago=0, **values):
         values = {"user_id": (user or self.user).id, "identifier": get_identifier(sid), **values}
-        return self.logins.create(dict(values, login_date=fields.Datetime.now() - timedelta(days=days_ago)))
+        date = fields.Datetime.now() - timedelta(days=days_ago)
+        if "end_reason" in values:
+            values.setdefault("end_date", date)
+        return self.logins.create(dict(values, login_date=date))
 
     def test_only_managers_read_it_and_nobody_writes_it(self):
         login = self.add("old.....")
@@ -32,7 +39,7 @@ class TestRegister(TransactionCase):
             else:
                 self.assertEqual(own.user_id, self.user)
             with self.assertRaises(AccessError):
-                own.write({"revoked": True})
+                own.write({"refused": True})
             with self.assertRaises(AccessError):
                 own.create({"user_id": self.user.id, "identifier": "x"})
             with self.assertRaises(AccessError):
@@ -44,24 +51,24 @@ class TestRegister(TransactionCase):
         self.assertFalse(login.exists())
 
     def test_ended_by_a_newer_exclusive_login_only(self):
-        self.assertIsNone(self.logins._is_ended("one....."))
+        self.assertIsNone(self.logins._is_ended("one."))
         self.add("one.....", exclusive=True)
-        self.assertIs(self.logins._is_ended("one....."), False)
+        self.assertIs(self.logins._is_ended("one."), False)
         self.add("two.....")
         self.add("three...", new_test_user(self.env, "bob"), exclusive=True)
-        self.assertIs(self.logins._is_ended("one....."), False)
+        self.assertIs(self.logins._is_ended("one."), False)
         self.add("four....", exclusive=True)
-        self.assertIs(self.logins._is_ended("one....."), True)
-        self.assertIs(self.logins._is_ended("two....."), True)
-        self.assertIs(self.logins._is_ended("four...."), False)
+        self.assertIs(self.logins._is_ended("one."), True)
+        self.assertIs(self.logins._is_ended("two."), True)
+        self.assertIs(self.logins._is_ended("four"), False)
 
-    def test_revoked(self):
-        self.add("one.....", exclusive=True, revoked=True)
-        self.assertIs(self.logins._is_ended("one....."), True)
+    def test_refused(self):
+        self.add("one.....", exclusive=True, refused=True)
+        self.assertIs(self.logins._is_ended("one."), True)
 
-    def test_gate_is_one_query(self):
+    def test_check_is_one_query(self):
         with self.assertQueryCount(1):
-            self.assertIs(self.logins._is_ended(http.root.session_store.new().sid), None)
+            self.assertIs(self.logins._is_ended("unknown"), None)
 
     def test_questions_are_answered_by_indexes(self):
         sid = http.root.session_store.new().sid
@@ -74,14 +81,16 @@ class TestRegister(TransactionCase):
             [self.user.id],
         )
         self.env.cr.execute("ANALYZE op_single_session_login")
-        self.assertIs(self._assert_answered_by_indexes(self.logins._is_ended, sid, "identifier", "newest"), True)
-        self.assertTrue(self._assert_answered_by_indexes(self.logins._find_told, sid, "replaced", "newest"))
+        is_ended, find_end = self.logins._is_ended, partial(status.find_end, self.env)
+        identifier = get_identifier(sid)
+        self.assertIs(self._assert_answered_by_indexes(is_ended, identifier, "identifier", "newest"), True)
+        self.assertTrue(self._assert_answered_by_indexes(find_end, sid, "replaced", "newest")[0])
 
-    def _assert_answered_by_indexes(self, method, sid, *indexes):
+    def _assert_answered_by_indexes(self, method, argument, *indexes):
         queries = []
         cursor = type(self.env.cr)
         with patch.object(cursor, "execute", self._recorder(queries, cursor.execute)):
-            result = method(sid)
+            result = method(argument)
         [query] = queries
         self.env.cr.execute("EXPLAIN " + query)
         plan = "\n".join(line for [line] in self.env.cr.fetchall())
@@ -115,8 +124,8 @@ class TestRegister(TransactionCase):
         cleo = new_test_user(self.env, "cleo")
         one_of_several = self.add("cleo old", cleo, days_ago=days + 2)
         cleo_newest = self.add("cleo new", cleo, days_ago=1, exclusive=True)
-        never_completed = self.add("refused.", bob, days_ago=days + 1, revoked=True)
-        refused_lately = self.add("refused2", bob, days_ago=days - 1, revoked=True)
+        never_completed = self.add("refused.", bob, days_ago=days + 1, **INCOMPLETE)
+        refused_lately = self.add("refused2", bob, days_ago=days - 1, **INCOMPLETE)
         self.logins._gc_logins()
         self.assertEqual(
             (forgotten | survivor | ended_lately | bob_newest | never_completed | refused_lately).exists(),
@@ -132,13 +141,14 @@ class TestRegister(TransactionCase):
             self.add(
                 http.root.session_store.new().sid,
                 days_ago=2 * RETENTION,
-                revoked=True,
-                revoked_date=fields.Datetime.now() - timedelta(days=days),
+                refused=True,
+                end_reason="administrator",
+                end_date=fields.Datetime.now() - timedelta(days=days),
             )
             for days in (1, RETENTION + 1)
         )
         newest = self.add("newest..", new_test_user(self.env, "bob"), days_ago=2 * RETENTION, exclusive=True)
-        newest.write({"revoked": True, "revoked_date": newest.login_date})
+        newest.write({"refused": True, "end_reason": "administrator", "end_date": newest.login_date})
         self.logins._gc_logins()
         self.assertEqual((lately | long_ago | newest).exists(), lately | newest)
 
@@ -153,20 +163,32 @@ class TestRegister(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((older | old).exists(), self.logins)
 
-    def test_garbage_collection_of_a_million_rows(self):
-        """Each row that is left is judged as before, and none is left that can decide nothing."""
+    def test_garbage_collection_of_many_entries(self):
+        """Each entry that is left has the same answer as before, and none is left that can decide nothing."""
         now = fields.Datetime.now()
         users = [new_test_user(self.env, f"user{number}").id for number in range(10)]
         self.env.cr.execute(
             """
             INSERT INTO op_single_session_login
-                        (user_id, identifier, login_date, exclusive, revoked, revoked_date)
-            SELECT (%(users)s)[1 + i %% 10], left(repeat(md5(i::text), 2), 42), login_date,
-                   -- the second user may hold several sessions, the third could until lately
-                   i %% 10 NOT IN (1, 2) AND i %% 7 != 0 OR i %% 10 = 2 AND i > 900000,
-                   i %% 11 = 0, CASE WHEN i %% 22 = 0 THEN login_date + interval '50 days' END
-              FROM (SELECT i, %(now)s - (1000000 - i) * interval '20 seconds' AS login_date
-                      FROM generate_series(1, 1000000) i) logins
+                        (user_id, identifier, login_date, exclusive, refused, end_reason, end_date)
+            SELECT user_id, identifier, login_date, exclusive, refused,
+                   CASE WHEN refused THEN 'incomplete' WHEN newer_date IS NOT NULL THEN 'newer_login' END,
+                   CASE WHEN refused THEN login_date ELSE newer_date END
+              FROM (
+                   SELECT *, min(login_date) FILTER (WHERE exclusive) OVER (
+                          PARTITION BY user_id ORDER BY i DESC
+                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer_date
+                     FROM (
+                          SELECT i, (%(users)s)[1 + i %% 10] AS user_id,
+                                 left(repeat(md5(i::text), 2), 42) AS identifier,
+                                 %(now)s - (20000 - i) * interval '1000 seconds' AS login_date,
+                                 -- the second user may hold several sessions, the third could until lately
+                                 i %% 10 NOT IN (1, 2) AND i %% 7 != 0 OR i %% 10 = 2 AND i > 18000 AS exclusive,
+                                 i %% 11 = 0 AS refused
+                            FROM generate_series(1, 20000) i
+                          ) logins
+                   ) ends
+          ORDER BY i
         """,
             {"users": users, "now": now},
         )
@@ -174,17 +196,13 @@ class TestRegister(TransactionCase):
         self.env.cr.execute(
             """
             CREATE TEMPORARY TABLE expected ON COMMIT DROP AS
-            SELECT *, revoked OR coalesce(ended_date, 'infinity') < 'infinity' AS is_ended,
-                   -- long enough ended, or gone by itself; the newest that ends others stays
-                   (revoked AND NOT exclusive AND coalesce(revoked_date, login_date) < old)
-                   OR (ended_date < old AND coalesce(revoked_date, login_date) < old)
-                   OR (ended_date IS NULL AND NOT revoked AND NOT exclusive AND login_date < old) AS is_deleted
-              FROM (SELECT id, user_id, identifier, login_date, exclusive, revoked, revoked_date,
-                           %(now)s - interval '90 days' AS old,
-                           min(login_date) FILTER (WHERE exclusive) OVER (
-                               PARTITION BY user_id ORDER BY id DESC
-                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended_date
-                      FROM op_single_session_login WHERE user_id = ANY(%(users)s)) logins
+            SELECT *, end_date IS NOT NULL AS is_ended,
+                   -- long enough ended; the newest that ends others stays
+                   end_date < %(now)s - interval '90 days' AND (exclusive IS NOT TRUE OR id < newest) AS is_deleted
+              FROM (
+                   SELECT *, max(id) FILTER (WHERE exclusive) OVER (PARTITION BY user_id) AS newest
+                     FROM op_single_session_login WHERE user_id = ANY(%(users)s)
+                   ) logins
         """,
             {"users": users, "now": now},
         )
@@ -200,10 +218,10 @@ class TestRegister(TransactionCase):
         )
         deleted, kept, left, lost = self.env.cr.fetchone()
         self.assertEqual((left, lost), (0, 0), "rows left that decide nothing, rows lost that do")
-        self.assertGreater(min(deleted, kept), 300000)
-        self.env.cr.execute("SELECT identifier, is_ended FROM expected WHERE NOT is_deleted AND id % 997 = 0")
+        self.assertGreater(min(deleted, kept), 6000)
+        self.env.cr.execute("SELECT identifier, is_ended FROM expected WHERE NOT is_deleted AND id % 97 = 0")
         for identifier, is_ended in self.env.cr.fetchall():
-            self.assertIs(self.logins._is_ended(2 * identifier), is_ended, identifier)
+            self.assertIs(self.logins._is_ended(identifier), is_ended, identifier)
 
     def test_garbage_collection_waits_for_long_sessions(self):
         self.env["ir.config_parameter"].set_param("sessions.max_inactivity_seconds", RETENTION * 24 * 3600)
@@ -212,20 +230,25 @@ class TestRegister(TransactionCase):
         self.logins._gc_logins()
         self.assertTrue(ended.exists())
 
-    def test_garbage_collection_of_several_sessions(self):
-        """Of a user with several sessions, the rows go when their sessions are gone."""
+    def test_expired_sessions(self):
+        """Sessions that no login has ended: their ends are written when they are gone."""
         session = self.store_session()
-        stored = self.add(session.sid, days_ago=RETENTION + 1)
-        gone = self.add(http.root.session_store.new().sid, days_ago=RETENTION + 1)
-        recent = self.add(http.root.session_store.new().sid, days_ago=RETENTION - 1)
+        stored = self.add(session.sid, days_ago=8)
+        gone = self.add(http.root.session_store.new().sid, days_ago=8)
+        recent = self.add(http.root.session_store.new().sid, days_ago=6)
+        self.logins._gc_logins()
+        self.assertEqual([entry.end_reason for entry in (stored, gone, recent)], [False, "expired", False])
+        self.assertLess(fields.Datetime.now() - gone.end_date, timedelta(minutes=1))
+        gone.end_date -= timedelta(days=RETENTION + 1)
+        gone.flush_recordset()
         self.logins._gc_logins()
         self.assertEqual((stored | gone | recent).exists(), stored | recent)
 
-    def test_garbage_collection_of_sessions_in_the_folder_of_another_machine(self):
+    def test_sessions_in_the_folder_of_another_machine_are_open_while_used(self):
         if "res.device.log" not in self.env:
             self.skipTest("not in this Odoo: devices")
-        used, unused = (self.add(http.root.session_store.new().sid, days_ago=RETENTION + 1) for _ in range(2))
-        for login, days in ((used, 1), (unused, RETENTION)):
+        used, unused = (self.add(http.root.session_store.new().sid, days_ago=20) for _ in range(2))
+        for login, days in ((used, 1), (unused, 8)):
             self.env["res.device.log"].create(
                 {
                     "session_identifier": login.identifier,
@@ -233,5 +256,20 @@ class TestRegister(TransactionCase):
                     "last_activity": fields.Datetime.now() - timedelta(days=days),
                 }
             )
+        self.assertEqual((used | unused).mapped("is_active"), [True, False])
         self.logins._gc_logins()
-        self.assertEqual((used | unused).exists(), used)
+        self.assertEqual((used | unused).mapped("end_reason"), [False, "expired"])
+
+    def test_vacuum_writes_ends_that_are_missing(self):
+        """As a cleanup leaves them whose worker was killed: by the next login that ends others, not by the newest."""
+        session = self.store_session()
+        first = self.add(session.sid, exclusive=True, days_ago=3)
+        between = self.add("between.", days_ago=2)
+        second = self.add("second..", exclusive=True, days_ago=1)
+        third = self.add("third...", exclusive=True)
+        self.logins._gc_logins()
+        self.assertEqual(
+            [(entry.end_reason, entry.ended_by_login_id) for entry in (first, between, second, third)],
+            [("newer_login", second), ("expired", self.logins), ("expired", self.logins), (False, self.logins)],
+        )
+        self.assertEqual((first.end_date, first.ended_by_user_id), (second.login_date, self.user))
