@@ -5,67 +5,87 @@
 import { browser } from "@web/core/browser/browser";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
+import { patch } from "@web/core/utils/patch";
 import { escape } from "@web/core/utils/strings";
 import { redirect } from "@web/core/utils/urls";
 import { session } from "@web/session";
 import { markup } from "@odoo/owl";
 
 const STATUS_URL = "/op_single_session_login/status";
+const LOGIN_URL = "/web/login";
 const SESSION_EXPIRED = 4001; // close code of Odoo's websocket
-const COUNTDOWN = 5; // seconds
-const PATIENCE = 30; // seconds that a question may take
-const RETRY = 5; // seconds after which to ask again what must be known
-const SLOWEST = 600; // seconds between two questions that get no answer
+// in seconds
+const COUNTDOWN = 5;
+const REQUEST_TIMEOUT = 30;
+const RETRY_DELAY = 5; // until a page asks again what it must know
+const MAX_DELAY = 600; // between two status requests without an answer
+const LEAVE_INTERVAL = 600; // between two pages of this browser that are left by themselves
+// in the browser's storage
+const LEFT_AT = "op_single_session_login.left_at"; // when a page was left by itself, in milliseconds
+const SHOWN_LOGIN = "op_single_session_login.shown_login"; // the last login that was shown to have ended others
+// Single sign-on must not log in without a click: two open browsers would end each other's session
+// again and again. OCA's auth_oauth_autologin and auth_saml obey these parameters.
+const NO_SINGLE_SIGN_ON = { no_autologin: "1", disable_autoredirect: "1" };
 
 /**
- * Watches over the session of a page: asks the server how it stands, says so when it has ended and
- * goes to the login page. Only what the server says counts: no answer is not an end.
+ * Asks the server whether the session of the page has ended, shows a notification if it has, and
+ * goes to the login page. Only the server's answer counts: without an answer, nothing has ended.
  */
-export class SessionWatcher {
-    /**
-     * @param {{ db: string, poll_interval: number }} config database; seconds, 0 to ask only when
-     *  something hints at an end
-     * @param {Object} services
-     */
-    constructor({ db, poll_interval }, { bus_service, notification }) {
-        this.db = db;
-        this.interval = poll_interval;
-        this.notification = notification;
-        this.unanswered = 0; // questions since the last answer, hints not counted
-        this.mustKnow = false; // something says that the session has ended
-        this.letCoreHandle = null; // a refused call of this page, until it is known why
-        this.toast = null;
-        this.isLeaving = false;
-        this.subscriptions = new AbortController();
-        this.subscribe(bus_service);
-        this.schedule();
+export class SingleSession {
+    constructor(env, services) {
+        this.env = env;
+        this.config = session.op_single_session_login; // db: the database; poll_interval: in seconds, or 0
+        this.fetch = browser.fetch; // before it is patched
+        this.subscriptions = new AbortController(); // aborted when the service stops
+        this.timer = null; // of the next status request, or of the countdown
+        this.isChecking = false; // a status request is under way
+        this.mustCheckAgain = false; // something has happened since it was sent
+        this.unanswered = 0; // status requests by the clock since the last answer
+        this.isEndLikely = false; // something says that the session has ended: ask until it is known
+        this.isRefused = false; // the server refused a request of this page
+        this.handleByCore = null; // shows core's dialog for that request
+        this.notification = null; // the one that is shown: { title, reason, close, seconds }
+        this.isLeaving = false; // the page is going to the login page
+        this.setup(env, services);
     }
 
-    subscribe(bus) {
+    setup(env, { bus_service, notification }) {
+        this.notificationService = notification;
         const on = (target, types, callback) => {
             for (const type of types) {
                 target.addEventListener(type, callback, { signal: this.subscriptions.signal });
             }
         };
         // 17.0 and 18.0 have the names without "BUS:"
-        on(bus, ["disconnect", "BUS:DISCONNECT"], ({ detail }) => {
+        on(bus_service, ["disconnect", "BUS:DISCONNECT"], ({ detail }) => {
             if (detail?.code === SESSION_EXPIRED) {
-                this.mustKnow = true;
-                this.check();
+                this.isEndLikely = true;
+                this.checkSession();
             }
         });
-        // A session that ended before the websocket was there is told by nobody.
-        on(bus, ["connect", "BUS:CONNECT", "reconnect", "BUS:RECONNECT"], () => this.check());
-        on(browser, ["online"], () => this.check());
-        on(document, ["visibilitychange"], () => (this.isVisible ? this.check() : this.schedule()));
-        on(browser, ["beforeunload"], (ev) => this.isLeaving && this.forbidQuestion(ev));
-        // nobody else starts it on portal and website pages
-        bus.start();
+        // Nothing is sent to a page whose session ended before its websocket was connected.
+        on(bus_service, ["connect", "BUS:CONNECT", "reconnect", "BUS:RECONNECT"], () =>
+            this.checkSession(),
+        );
+        on(browser, ["online"], () => this.checkSession());
+        on(document, ["visibilitychange"], () =>
+            this.isVisible ? this.checkSession() : this.schedule(),
+        );
+        on(browser, ["beforeunload"], (ev) => this.isLeaving && this.preventQuestion(ev));
+        this.patchRequests();
+        // Portal and website pages do not start it themselves.
+        bus_service.start();
+        this.schedule();
+        if (this.config.ended_by_login && !isPointOfSale()) {
+            this.notifyNewLogin(this.config.ended_by_login);
+        }
+        window.odoo.singleSession = this; // for the pages in its frames
     }
 
     stop() {
         this.subscriptions.abort();
         browser.clearTimeout(this.timer);
+        delete window.odoo.singleSession;
     }
 
     get isVisible() {
@@ -73,57 +93,104 @@ export class SessionWatcher {
     }
 
     // -------------------------------------------------------------------------
-    // Asking
+    // Requests of the page that the server refuses
     // -------------------------------------------------------------------------
 
-    /**
-     * The server has refused a call of this page as if its session had ended or expired.
-     *
-     * @param {() => void} letCoreHandle what to do if the session is alive after all
-     */
-    onRefused(letCoreHandle) {
-        this.mustKnow = true;
-        this.letCoreHandle = letCoreHandle;
-        this.check();
+    /** Watches the page's requests. Uploads and the Point of Sale show errors of their own, or none. */
+    patchRequests() {
+        const onResponse = this.onResponse.bind(this);
+        const unpatch = [
+            patch(browser, {
+                async fetch() {
+                    const response = await super.fetch(...arguments);
+                    onResponse(response.url, response.status);
+                    return response;
+                },
+            }),
+            patch(XMLHttpRequest.prototype, {
+                send() {
+                    this.addEventListener("load", () =>
+                        onResponse(this.responseURL, this.status, this),
+                    );
+                    return super.send(...arguments);
+                },
+            }),
+        ];
+        this.subscriptions.signal.addEventListener("abort", () =>
+            unpatch.forEach((call) => call()),
+        );
     }
 
-    /** Asks how the session stands: one question at a time, and once more if it came up meanwhile. */
-    async check() {
-        this.mustAsk = true;
-        if (this.isAsking) {
+    /**
+     * @param {string} url where the response came from
+     * @param {number} status
+     * @param {XMLHttpRequest} [xhr]
+     */
+    onResponse(url, status, xhr) {
+        const { origin, pathname } = new URL(url || "/", browser.location.origin);
+        if (origin !== browser.location.origin) {
             return;
         }
-        this.isAsking = true;
-        if (!this.toast?.seconds) {
+        if (pathname.endsWith(LOGIN_URL) || (xhr && isExpiredAnswer(xhr))) {
+            this.onRefused();
+        } else if (status >= 400 && status < 500) {
+            this.checkSession();
+        }
+    }
+
+    /**
+     * The server has refused a request of this page as if its session had ended or expired.
+     *
+     * @param {() => void} [handleByCore] called if the session is open after all
+     */
+    onRefused(handleByCore) {
+        this.isEndLikely = true;
+        this.isRefused = true;
+        this.handleByCore = handleByCore || this.handleByCore;
+        this.checkSession();
+    }
+
+    // -------------------------------------------------------------------------
+    // Status requests
+    // -------------------------------------------------------------------------
+
+    /** Asks for the session's status: one request at a time, and one more if this was called meanwhile. */
+    async checkSession() {
+        this.mustCheckAgain = true;
+        if (this.isChecking) {
+            return;
+        }
+        this.isChecking = true;
+        if (!this.notification?.seconds) {
             browser.clearTimeout(this.timer);
         }
         let status;
-        while (this.mustAsk) {
-            this.mustAsk = false;
-            status = await this.ask();
+        while (this.mustCheckAgain) {
+            this.mustCheckAgain = false;
+            status = await this.fetchStatus();
         }
-        this.isAsking = false;
-        this.react(status);
+        this.isChecking = false;
+        this.onStatus(status);
     }
 
     /**
      * @returns {Promise<{ state?: "alive" | "ended" | "none", message?: string }>} without a state
-     *  if there was no answer, or another's: a proxy's page, a server that is starting
+     *  if there was no answer or it was not Odoo's: a proxy's page, a server that is starting
      */
-    async ask() {
-        const patience = new AbortController();
-        const timer = browser.setTimeout(() => patience.abort(), PATIENCE * 1000);
+    async fetchStatus() {
+        const timeout = new AbortController();
+        const timer = browser.setTimeout(() => timeout.abort(), REQUEST_TIMEOUT * 1000);
         try {
             const options = {
                 cache: "no-store",
-                // tells the database where the cookie of an ended session no longer does
-                headers: { "X-Odoo-Database": this.db },
+                // names the database where the cookie of an ended session no longer does
+                headers: { "X-Odoo-Database": this.config.db },
                 redirect: "manual",
-                signal: patience.signal,
+                signal: timeout.signal,
             };
-            let response = await browser.fetch(STATUS_URL, options);
-            if (response.status === 404 && (await this.nameDatabase(options))) {
-                response = await browser.fetch(STATUS_URL, options);
+            let response = await this.fetch(STATUS_URL, options);
+            if (response.status === 404 && (await this.selectDatabase(options))) {
+                response = await this.fetch(STATUS_URL, options);
             }
             // forbidden: the browser is now logged in to another database
             return response.status === 403 ? { state: "none" } : (await response.json()) || {};
@@ -135,115 +202,173 @@ export class SessionWatcher {
     }
 
     /**
-     * Among several databases, 17.0 and 18.0 do not heed the header: to them the cookie of an ended
-     * session is for none, and they have no status route. Naming one to the login page helps, but
-     * would log out a browser that is logged in to another database, without this addon and its route.
+     * Among several databases, 17.0 and 18.0 ignore the header: the cookie of an ended session selects
+     * no database, and without one there is no status route. The login page selects one. But it would
+     * log out a browser that is logged in to another database where this addon is not installed.
      *
-     * @returns {Promise<boolean>} whether the cookie was for no database
+     * @returns {Promise<boolean>} whether the cookie had selected no database
      */
-    async nameDatabase(options) {
-        // every database has this one, and no database has not
-        if ((await browser.fetch("/web/service-worker.js", options)).status !== 404) {
+    async selectDatabase(options) {
+        // Every database has this route. Without a database it is missing.
+        if ((await this.fetch("/web/service-worker.js", options)).status !== 404) {
             return false;
         }
-        // Where PostgreSQL does not answer, Odoo has no database either, and its login page logs everybody out.
-        if (!(await browser.fetch("/web/health?db_server_status=1", options)).ok) {
+        // Without PostgreSQL, Odoo finds no database either, and its login page logs everybody out.
+        if (!(await this.fetch("/web/health?db_server_status=1", options)).ok) {
             return false;
         }
-        await browser.fetch(`/web/login?${new URLSearchParams({ db: this.db })}`, options);
+        await this.fetch(`${LOGIN_URL}?${new URLSearchParams({ db: this.config.db })}`, options);
         return true;
     }
 
-    react({ state, message }) {
+    onStatus({ state, message }) {
         if (this.subscriptions.signal.aborted) {
             return;
         }
         const isKnown = ["alive", "ended", "none"].includes(state);
-        const letCoreHandle = isKnown && this.letCoreHandle;
+        const isRefused = isKnown && this.isRefused;
+        const handleByCore = isKnown && this.handleByCore;
+        const isBack = isKnown && this.isLeaving; // the user has come back to a page that was left
         if (isKnown) {
             this.unanswered = 0;
-            this.mustKnow = false;
-            this.letCoreHandle = null;
+            this.isEndLikely = false;
+            this.isRefused = false;
+            this.handleByCore = null;
+        }
+        if (isBack || state === "alive") {
+            this.closeNotification();
         }
         if (state === "ended") {
-            this.announce(_t("Your session has ended"), message);
-        } else if (state === "none" && letCoreHandle) {
-            this.announce(_t("Your session has expired"), "");
-        } else if (state === "alive") {
-            this.dismiss();
+            this.notify(_t("Your session has ended"), message);
+        } else if (state === "none" && (handleByCore || isBack || (isRefused && isPointOfSale()))) {
+            // Elsewhere, a request in the background does not make a page leave that its user may be filling in.
+            this.notify(_t("Your session has expired"), "");
         }
-        if (isKnown && this.toast?.seconds === 0) {
-            this.leave();
+        if (isKnown && this.notification?.seconds === 0) {
+            this.leaveByItself();
         } else {
             this.schedule();
         }
-        if (state === "alive" && letCoreHandle) {
-            letCoreHandle();
+        if (state === "alive" && handleByCore) {
+            handleByCore();
         }
     }
 
-    /** Only pages in sight ask and count down; the others do so when they come into sight. */
+    /** Only visible pages ask by the clock and count down. */
     schedule() {
         browser.clearTimeout(this.timer);
         if (!this.isVisible) {
             return;
         }
-        if (this.toast?.seconds) {
+        if (this.notification?.seconds) {
             this.timer = browser.setTimeout(() => this.countDown(), 1000);
             return;
         }
-        const interval = this.toast || this.mustKnow ? RETRY : this.interval;
+        const isUrgent = this.isEndLikely || this.notification?.seconds === 0;
+        const interval = isUrgent ? RETRY_DELAY : this.config.poll_interval;
         if (interval) {
-            const slowly = this.unanswered && 2 ** this.unanswered * (1 + Math.random() / 2);
-            const seconds = Math.min(interval * (slowly || 1), Math.max(SLOWEST, interval));
+            const factor = this.unanswered ? 2 ** this.unanswered * (1 + Math.random() / 2) : 1;
+            const seconds = Math.min(interval * factor, Math.max(MAX_DELAY, interval));
             this.timer = browser.setTimeout(() => {
                 this.unanswered++;
-                this.check();
+                this.checkSession();
             }, seconds * 1000);
         }
     }
 
     // -------------------------------------------------------------------------
-    // Telling
+    // Notifications
     // -------------------------------------------------------------------------
 
-    announce(title, reason) {
-        if (this.toast) {
+    /**
+     * Shows that the session has ended or expired.
+     *
+     * @param {string} title
+     * @param {string} reason
+     * @param {boolean} [isLeft] whether the page is left by itself after a countdown, or only by the
+     *  button. In the Point of Sale, a payment terminal may be at work.
+     */
+    notify(title, reason, isLeft = !isPointOfSale() && !hasLeftLately()) {
+        if (this.notification) {
             return;
         }
-        const next = _t(
-            "This page is about to refresh. Changes that you did not save were not stored.",
-        );
-        // The seconds are hidden from screen readers: they would read the toast at each of them.
-        const text = [reason, next].filter(Boolean).join(" ");
-        const seconds = `<b class="o_single_session_seconds" aria-hidden="true">${COUNTDOWN}</b>`;
-        const close = this.notification.add(markup(escape(text) + " " + seconds), {
-            title,
+        let next = _t("This page is about to refresh. Unsaved changes are lost.");
+        if (isPointOfSale()) {
+            next = _t("Log in to continue. Your orders are kept.");
+        } else if (!isLeft) {
+            next = _t("Log in to continue. Unsaved changes are lost.");
+        }
+        // Hidden from screen readers, which would read the notification again each second.
+        const seconds = `<span class="o_single_session_seconds" aria-hidden="true">${formatSeconds(COUNTDOWN)}</span>`;
+        const lines = [
+            `<strong>${escape(title)}</strong>`,
+            escape(reason),
+            escape(next) + (isLeft ? ` ${seconds}` : ""),
+        ];
+        const message = lines.filter(Boolean).map((line) => `<div>${line}</div>`);
+        const close = this.notificationService.add(markup(message.join("")), {
             type: "warning",
             sticky: true,
-            className: "o_single_session_toast",
-            buttons: [{ name: _t("Sign in"), primary: true, onClick: () => this.leave() }],
+            className: "o_single_session_notification o_single_session_ended",
+            buttons: [{ name: _t("Log in"), primary: true, onClick: () => this.leave() }],
         });
-        this.toast = { close, seconds: COUNTDOWN };
+        this.notification = { title, reason, close, seconds: isLeft ? COUNTDOWN : null };
     }
 
-    /** The person has logged in again in this browser. */
-    dismiss() {
+    closeNotification() {
         this.isLeaving = false;
-        this.toast?.close();
-        this.toast = null;
+        this.notification?.close();
+        this.notification = null;
     }
 
     countDown() {
-        this.toast.seconds--;
+        this.notification.seconds--;
         const element = document.querySelector(".o_single_session_seconds");
         if (element) {
-            element.textContent = this.toast.seconds;
+            element.textContent = formatSeconds(this.notification.seconds);
         }
-        if (this.toast.seconds) {
+        if (this.notification.seconds) {
             this.schedule();
         } else {
-            this.check();
+            this.checkSession();
+        }
+    }
+
+    /**
+     * Shows once in this browser which sessions its login ended.
+     *
+     * @param {{ id: number, user_id: number, message: string }} login
+     */
+    notifyNewLogin({ id, user_id, message }) {
+        const shown = `${this.config.db} ${id}`;
+        try {
+            if (browser.localStorage.getItem(SHOWN_LOGIN) === shown) {
+                return;
+            }
+            browser.localStorage.setItem(SHOWN_LOGIN, shown);
+        } catch {
+            // A browser that can't remember it shows it on each page for a few minutes.
+        }
+        const text = `${message} ${_t("If this wasn't you, change your password.")}`;
+        const onClick = () => {
+            close();
+            this.openPreferences(user_id);
+        };
+        const close = this.notificationService.add(text, {
+            type: "info",
+            sticky: true,
+            className: "o_single_session_notification",
+            buttons: [{ name: _t("Change password"), onClick }],
+        });
+    }
+
+    async openPreferences(userId) {
+        const { action, orm } = this.env.services;
+        if (action) {
+            const preferences = await orm.call("res.users", "action_get");
+            action.doAction({ ...preferences, res_id: userId });
+        } else {
+            redirect("/my/security");
         }
     }
 
@@ -252,53 +377,103 @@ export class SessionWatcher {
     // -------------------------------------------------------------------------
 
     /**
-     * Keeps a form that can't be saved from asking the person to stay: the page would hang on it.
-     * Listeners of the window are called in the order of their subscription, and the watcher's is
-     * older than any form's. They run, for what they keep in the browser: drafts of messages.
+     * Keeps a form that can't be saved from asking the user to stay: the page would hang on the
+     * question. The window calls its listeners in the order of their subscription, and this one is
+     * older than any form's. They still run, since some keep drafts of messages in the browser.
      */
-    forbidQuestion(ev) {
+    preventQuestion(ev) {
         ev.preventDefault = () => {};
         Object.defineProperty(ev, "returnValue", { value: "", writable: true });
     }
 
-    /** Goes to the login page, which leads back to here. */
-    leave() {
+    /**
+     * Goes to the login page without a click. If that page logs in whatever its parameters say, each
+     * of two browsers does so once. Then both stay and show the reason.
+     */
+    leaveByItself() {
+        try {
+            browser.localStorage.setItem(LEFT_AT, Date.now());
+        } catch {
+            // The next page of this browser could not know about this one.
+            const { title, reason } = this.notification;
+            this.closeNotification();
+            this.notify(title, reason, false);
+            this.schedule();
+            return;
+        }
+        this.leave(NO_SINGLE_SIGN_ON);
+    }
+
+    /** Goes to the login page, which leads back to this page. */
+    leave(parameters = {}) {
         browser.clearTimeout(this.timer);
         this.isLeaving = true;
-        this.toast.seconds = 0; // should the page come back, it does not count down again
         const { pathname, search, hash } = browser.location;
-        const query = new URLSearchParams({ db: this.db, redirect: pathname + search + hash });
-        redirect(`/web/login?${query}`);
+        const page = pathname + search + hash;
+        const query = new URLSearchParams({ db: this.config.db, redirect: page, ...parameters });
+        redirect(`${LOGIN_URL}?${query}`);
     }
+}
+
+function formatSeconds(seconds) {
+    return _t("(%s s)", seconds);
+}
+
+function isPointOfSale() {
+    return "pos_session_id" in window.odoo;
+}
+
+function hasLeftLately() {
+    const leftAt = Number(browser.localStorage.getItem(LEFT_AT));
+    return Math.abs(Date.now() - leftAt) < LEAVE_INTERVAL * 1000; // the clock may have been set back
+}
+
+/** Returns whether a page around this one runs the service for both, as around the website's preview. */
+function hasServiceOutside() {
+    for (let page = window; page !== page.parent; page = page.parent) {
+        try {
+            if (page.parent.odoo?.singleSession) {
+                return true;
+            }
+        } catch {
+            // a page of another origin
+        }
+    }
+    return false;
+}
+
+/** Returns whether a JSON-RPC request was answered with a SessionExpiredException. */
+function isExpiredAnswer(xhr) {
+    const isText = ["", "text"].includes(xhr.responseType); // of others, the text can't be read
+    return isText && /SessionExpiredException/.test(xhr.responseText.slice(0, 1000));
 }
 
 export const singleSessionService = {
     dependencies: ["bus_service", "notification"],
 
     start(env, services) {
-        const config = session.op_single_session_login; // only where somebody is logged in
-        // a page in a frame, as the website's preview, is watched over by the page around it
-        if (config && window.parent === window) {
-            return new SessionWatcher(config, services);
+        // only on pages of logged-in users
+        if (session.op_single_session_login && !hasServiceOutside()) {
+            return new SingleSession(env, services);
         }
     },
 };
 
-/** Takes what core would show a dialog for, before core does. */
+/** Handles the errors for which core would show a dialog, before core does. */
 export function sessionExpiredHandler(env, error, originalError) {
-    const watcher = env.services.single_session;
-    if (!watcher) {
+    const singleSession = env.services.op_single_session_login;
+    if (!singleSession) {
         return false;
     }
     if (originalError?.constructor?.name === "ConnectionLostError") {
-        // Among several databases, the server does not know whose call it refuses.
-        watcher.check();
+        // Among several databases, the server does not know whose request it refuses.
+        singleSession.checkSession();
     }
     if (!isRefusal(originalError)) {
         return false;
     }
     error.unhandledRejectionEvent?.preventDefault();
-    watcher.onRefused(() => {
+    singleSession.onRefused(() => {
         const handlers = registry.category("error_handlers").getAll();
         const others = handlers.filter((handler) => handler !== sessionExpiredHandler);
         others.some((handler) => handler(env, error, originalError));
@@ -315,5 +490,7 @@ function isRefusal(error) {
     return !error.exceptionName || /(^|\.)SessionExpiredException$/.test(error.exceptionName);
 }
 
-registry.category("error_handlers").add("single_session", sessionExpiredHandler, { sequence: -10 });
-registry.category("services").add("single_session", singleSessionService);
+registry
+    .category("error_handlers")
+    .add("op_single_session_login", sessionExpiredHandler, { sequence: -10 });
+registry.category("services").add("op_single_session_login", singleSessionService);

@@ -8,32 +8,39 @@ import {
     makeMockEnv,
     mockService,
     mountWithCleanup,
+    onRpc,
     patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import { browser } from "@web/core/browser/browser";
 import { MainComponentsContainer } from "@web/core/main_components_container";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+import { registry } from "@web/core/registry";
 import { session } from "@web/session";
 
 describe.current.tags("desktop");
 
-const MESSAGE = "Your account was signed in on another device: Firefox (Linux), 10:31.";
+const MESSAGE = "Your account was used to log in on another device: Firefox (Linux), 10:31.";
 const ALIVE = () => ({ state: "alive" });
 const ENDED = () => ({ state: "ended", message: MESSAGE });
 const NONE = () => ({ state: "none" });
 const NO_NETWORK = () => Promise.reject(new TypeError("Failed to fetch"));
 const BAD_GATEWAY = () => new Response("<h1>502</h1>", { status: 502 });
+// where the button leads, and where a page goes by itself
 const LOGIN_PAGE = "/web/login?db=prod&redirect=%2Fodoo%2Fcontacts%3Fdebug%3D1%23here";
+const LOGIN_PAGE_BY_ITSELF = `${LOGIN_PAGE}&no_autologin=1&disable_autoredirect=1`;
 
 let answer;
 let hasDatabase; // whether the server knows which database the cookie is for
 let isPostgresqlThere;
+let nextResponse; // of any other request
 
 /** Opens a page of somebody who is logged in. */
-async function openPage({ poll_interval = 30 } = {}) {
-    patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval } });
+async function openPage({ poll_interval = 30, ended_by_login } = {}) {
+    patchWithCleanup(session, {
+        op_single_session_login: { db: "prod", poll_interval, ended_by_login },
+    });
     await mountWithCleanup(MainComponentsContainer);
-    after(() => getService("single_session").stop());
+    after(() => getService("op_single_session_login").stop());
 }
 
 /** Answers from now on; `expect.verifySteps(["asked"])` tells how often it was asked. */
@@ -48,6 +55,27 @@ function setVisible(isVisible) {
 
 function hint(type, detail) {
     getService("bus_service").trigger(type, detail);
+}
+
+/** Lets the browser's storage take nothing more of this addon. */
+function fillStorage() {
+    patchWithCleanup(browser.localStorage, {
+        setItem(key) {
+            if (key.startsWith("op_single_session_login")) {
+                throw new DOMException("full", "QuotaExceededError");
+            }
+            return super.setItem(...arguments);
+        },
+    });
+}
+
+/** Sends a request whose response came from this address of the server. */
+async function sendRequest(url, status = 200) {
+    nextResponse = Object.defineProperty(new Response("", { status }), "url", {
+        value: new URL(url, browser.location.origin).href,
+    });
+    await browser.fetch("/any/upload", { method: "POST" });
+    await settle();
 }
 
 async function refuseCall(exceptionName = "odoo.http.SessionExpiredException") {
@@ -71,10 +99,12 @@ async function pass(seconds, step = 1) {
     await settle();
 }
 
-function expectToast(...texts) {
-    expect(".o_single_session_toast").toHaveCount(1);
+function expectNotification(...texts) {
+    expect(".o_single_session_notification").toHaveCount(1);
     for (const text of texts) {
-        expect(".o_single_session_toast").toHaveText(new RegExp(text.replace(/[().]/g, "\\$&")));
+        expect(".o_single_session_notification").toHaveText(
+            new RegExp(text.replace(/[().]/g, "\\$&")),
+        );
     }
 }
 
@@ -107,6 +137,9 @@ beforeEach(() => {
     const { fetch } = browser;
     patchWithCleanup(browser, {
         async fetch(url, options) {
+            if (url === "/any/upload") {
+                return nextResponse;
+            }
             if (url === "/web/service-worker.js") {
                 expect.step("asked for a database");
                 return new Response("", { status: hasDatabase ? 200 : 404 });
@@ -142,10 +175,48 @@ test("the websocket is started, which nobody else does on portal pages", () => {
     expect.verifySteps(["bus started"]);
 });
 
-test("a page in a frame leaves it to the page around it", () => {
-    patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
-    patchWithCleanup(window, { parent: {} });
-    expect(singleSessionService.start(null, {})).toBe(undefined);
+/** Puts the page into a frame of others; `null` is a page of another origin, which tells nothing. */
+function putIntoFrame(...around) {
+    let parent;
+    for (const odoo of around.reverse()) {
+        const page = odoo === null ? new OtherOrigin() : { odoo };
+        page.parent = parent || page;
+        parent = page;
+    }
+    patchWithCleanup(window, { parent });
+}
+
+class OtherOrigin {
+    get odoo() {
+        throw new DOMException("of another origin", "SecurityError");
+    }
+}
+
+const WATCHED = { singleSession: {} };
+
+for (const [where, isWatched, around] of [
+    ["a page that watches", false, [WATCHED]],
+    ["a page in a frame of a page that watches", false, [undefined, WATCHED]],
+    ["a page of another origin in one that watches", false, [null, WATCHED]],
+    ["a page without Odoo", true, [undefined]],
+    ["a page of Odoo without a user", true, [{}]],
+    ["a page of another origin", true, [null]],
+]) {
+    test(`in a frame of ${where} a page ${isWatched ? "watches" : "leaves it to the other"}`, async () => {
+        patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
+        putIntoFrame(...around);
+        const bus_service = { addEventListener() {}, start() {} };
+        const watcher = singleSessionService.start(null, { bus_service });
+        after(() => watcher?.stop());
+        expect(Boolean(watcher)).toBe(isWatched);
+    });
+}
+
+test("a page says to its frames that it watches, and when it no longer does", async () => {
+    await openPage();
+    expect(window.odoo.singleSession).toBe(getService("op_single_session_login"));
+    getService("op_single_session_login").stop();
+    expect(window.odoo.singleSession).toBe(undefined);
 });
 
 // -----------------------------------------------------------------------------
@@ -195,50 +266,64 @@ test("an ended session is told of, counted down and leads to the login page", as
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
-    expectToast("Your session has ended", MESSAGE, "about to refresh", "were not stored");
-    expect(".o_single_session_seconds").toHaveText("5");
+    expectNotification(
+        "Your session has ended",
+        MESSAGE,
+        "about to refresh",
+        "Unsaved changes are lost.",
+    );
+    expect(".o_single_session_seconds").toHaveText("(5 s)");
     await pass(2);
-    expect(".o_single_session_seconds").toHaveText("3");
+    expect(".o_single_session_seconds").toHaveText("(3 s)");
     expect.verifySteps(["asked"]);
     await pass(3);
-    expect.verifySteps(["asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", LOGIN_PAGE_BY_ITSELF]);
     await pass(600, 30);
     expect.verifySteps([]);
 });
 
-test("the toast is announced at once, without its seconds, and its button can be reached", async () => {
+test("the notification is announced at once, without its seconds, and its button can be reached", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
-    expect(".o_single_session_toast").toHaveAttribute("role", "alert");
+    expect(".o_single_session_notification").toHaveAttribute("role", "alert");
     expect(".o_single_session_seconds").toHaveAttribute("aria-hidden", "true");
-    expect(queryAllTexts(".o_single_session_toast .o_notification_buttons button")).toEqual([
-        "Sign in",
+    expect(queryAllTexts(".o_single_session_notification .o_notification_buttons button")).toEqual([
+        "Log in",
     ]);
-    expect(".o_single_session_toast .o_notification_buttons button").toHaveProperty("tabIndex", 0);
+    expect(".o_single_session_notification .o_notification_buttons button").toHaveProperty(
+        "tabIndex",
+        0,
+    );
     expect.verifySteps(["asked"]);
 });
 
-test("the button leads to the login page at once", async () => {
+test("the button leads to the login page at once, where single sign-on may do its work", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
-    await click(".o_single_session_toast .o_notification_buttons button");
+    await click(".o_single_session_notification .o_notification_buttons button");
     expect.verifySteps(["asked", LOGIN_PAGE]);
     await pass(600, 30);
-    expect(".o_single_session_seconds").toHaveText("5");
+    expect(".o_single_session_seconds").toHaveText("(5 s)");
     expect.verifySteps([]);
 });
 
-test("a page that came back leads to the login page again, unless somebody has logged in", async () => {
+test("a page that came back says so again, unless somebody has logged in", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
-    await click(".o_single_session_toast .o_notification_buttons button");
+    await click(".o_single_session_notification .o_notification_buttons button");
     expect.verifySteps(["asked", LOGIN_PAGE]);
     setVisible(true);
     await settle();
-    expect.verifySteps(["asked", LOGIN_PAGE]);
+    expectNotification(MESSAGE);
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
+    setVisible(true);
+    await settle();
+    expectNotification(MESSAGE, "Log in to continue");
+    expect.verifySteps(["asked"]);
     serverAnswers(ALIVE);
     setVisible(true);
     await settle();
@@ -247,20 +332,102 @@ test("a page that came back leads to the login page again, unless somebody has l
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("closing the toast changes nothing", async () => {
+test("a page with an expired session that came back says so again", async () => {
+    serverAnswers(NONE);
+    await openPage();
+    await refuseCall();
+    await click(".o_single_session_notification .o_notification_buttons button");
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+    setVisible(true);
+    await settle();
+    expectNotification("Your session has expired");
+    expect.verifySteps(["asked"]);
+});
+
+// -----------------------------------------------------------------------------
+// Single sign-on that logs in whatever it is asked
+// -----------------------------------------------------------------------------
+
+function hasLeft(seconds) {
+    browser.localStorage.setItem("op_single_session_login.left_at", Date.now() - seconds * 1000);
+}
+
+for (const [when, seconds] of Object.entries({ lately: 550, "before the clock was set": -599 })) {
+    test(`a browser that has left a page by itself ${when} stays, until its button is clicked`, async () => {
+        hasLeft(seconds);
+        serverAnswers(ENDED);
+        await openPage();
+        await pass(30);
+        expectNotification(MESSAGE, "Log in to continue. Unsaved changes are lost.");
+        expect(".o_single_session_notification").not.toHaveText(/about to refresh/);
+        expect(".o_single_session_seconds").toHaveCount(0);
+        await pass(1200, 30);
+        expect.verifySteps(Array(41).fill("asked"));
+        await click(".o_single_session_notification .o_notification_buttons button");
+        expect.verifySteps([LOGIN_PAGE]);
+    });
+}
+
+test("a page that stays asks no more often than before, and heeds a login in another tab", async () => {
+    hasLeft(1);
+    serverAnswers(ENDED);
+    await openPage({ poll_interval: 0 });
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await pass(3600, 60);
+    expectNotification(MESSAGE);
+    expect.verifySteps(["asked"]);
+    serverAnswers(ALIVE);
+    hint("BUS:RECONNECT");
+    await settle();
+    expectNothing();
+    expect.verifySteps(["asked"]);
+});
+
+test("a browser leaves a page by itself again after ten minutes", async () => {
+    hasLeft(601);
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
-    await click(".o_single_session_toast .o_notification_close");
+    expectNotification("about to refresh");
     await pass(5);
-    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
+    const left = Number(browser.localStorage.getItem("op_single_session_login.left_at"));
+    expect(Date.now() - left).toBeLessThan(1000);
+});
+
+test("a click is not kept: the next page leaves by itself", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    await click(".o_single_session_notification .o_notification_buttons button");
+    expect(browser.localStorage.getItem("op_single_session_login.left_at")).toBe(null);
+    expect.verifySteps(["asked", LOGIN_PAGE]);
+});
+
+test("a browser that can't remember that it has left stays", async () => {
+    fillStorage();
+    serverAnswers(ENDED);
+    await openPage({ poll_interval: 0 });
+    hint("BUS:DISCONNECT", { code: 4001 });
+    await pass(60);
+    expectNotification(MESSAGE, "Log in to continue");
+    expect.verifySteps(["asked", "asked"]);
+});
+
+test("closing the notification changes nothing", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await pass(30);
+    await click(".o_single_session_notification .o_notification_close");
+    await pass(5);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
 test("what the server says is text, not markup", async () => {
     serverAnswers(() => ({ state: "ended", message: "<img class='evil'/>" }));
     await openPage();
     await pass(30);
-    expectToast("<img class='evil'/>");
+    expectNotification("<img class='evil'/>");
     expect(".evil").toHaveCount(0);
     expect.verifySteps(["asked"]);
 });
@@ -287,7 +454,7 @@ test("no question of a form holds up the page, but what it keeps is kept", async
         "a form keeps a draft",
         "asked",
         "asked",
-        LOGIN_PAGE,
+        LOGIN_PAGE_BY_ITSELF,
         "a form keeps a draft",
     ]);
 });
@@ -296,7 +463,7 @@ test("somebody who logs in again in another tab keeps the page", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(33);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     serverAnswers(ALIVE);
     await pass(2);
     expectNothing();
@@ -310,12 +477,14 @@ test("all tabs are told", async () => {
     await openPage();
     const tab = singleSessionService.start(null, {
         bus_service: getService("bus_service"),
-        notification: { add: (message, { title }) => expect.step(`other tab: ${title}`) },
+        notification: {
+            add: (message) => expect.step(`other tab: ${/<strong>(.*?)</.exec(message)[1]}`),
+        },
     });
     after(() => tab.stop());
     hint("BUS:DISCONNECT", { code: 4001 });
     await settle();
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked", "asked", "other tab: Your session has ended"]);
 });
 
@@ -330,7 +499,7 @@ test("a server that knows no database for the cookie is named one", async () => 
     hasDatabase = false;
     await openPage();
     await pass(30);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked", "asked for a database", "named the database", "asked"]);
 });
 
@@ -374,7 +543,7 @@ for (const type of ["BUS:DISCONNECT", "disconnect"]) {
         await openPage({ poll_interval: 0 });
         hint(type, { code: 4001 });
         await settle();
-        expectToast(MESSAGE);
+        expectNotification(MESSAGE);
         expect.verifySteps(["asked"]);
     });
 }
@@ -419,7 +588,7 @@ test("a hidden tab does not ask until it is seen", async () => {
     expect.verifySteps([]);
     setVisible(true);
     await settle();
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked"]);
 });
 
@@ -429,15 +598,15 @@ test("a hidden tab that the websocket told of the end waits until it is seen", a
     setVisible(false);
     hint("BUS:DISCONNECT", { code: 4001 });
     await pass(600, 30);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked"]);
     setVisible(true);
     await settle();
     await pass(5);
-    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("a hidden tab whose person has logged in again takes its toast back", async () => {
+test("a hidden tab whose user has logged in again takes its notification back", async () => {
     serverAnswers(ENDED);
     await openPage();
     setVisible(false);
@@ -518,7 +687,7 @@ test("a websocket that closes with 4001 while there is no answer makes the page 
     expect.verifySteps(["asked", "asked", "asked"]);
     serverAnswers(ENDED);
     await pass(20);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked"]);
 });
 
@@ -542,7 +711,7 @@ test("a question that is never answered is given up", async () => {
     hint("BUS:DISCONNECT", { code: 4001 });
     serverAnswers(ENDED);
     await pass(31);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked"]);
 });
 
@@ -553,7 +722,7 @@ test("a countdown does not wait for an answer", async () => {
     serverAnswers(() => new Deferred());
     browser.dispatchEvent(new Event("online"));
     await pass(3);
-    expect(".o_single_session_seconds").toHaveText("2");
+    expect(".o_single_session_seconds").toHaveText("(2 s)");
     expect.verifySteps(["asked", "asked"]);
 });
 
@@ -563,9 +732,9 @@ test("a browser that is logged in to another database by now is not of this sess
     await pass(30);
     expectNothing();
     await refuseCall();
-    expectToast("Your session has expired");
+    expectNotification("Your session has expired");
     await pass(5);
-    expect.verifySteps(["asked", "asked", "asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", "asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
 test("a server that answers slowly is asked one question at a time", async () => {
@@ -582,7 +751,7 @@ test("a server that answers slowly is asked one question at a time", async () =>
     serverAnswers(ENDED);
     slow.resolve({ state: "alive" });
     await settle();
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked"]);
 });
 
@@ -593,36 +762,36 @@ test("the page is not left while the server does not answer", async () => {
     await settle();
     serverAnswers(BAD_GATEWAY);
     await pass(5);
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked", "asked"]);
     serverAnswers(ENDED);
     await pass(10);
-    expect.verifySteps(["asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
 // -----------------------------------------------------------------------------
 // A call that is refused
 // -----------------------------------------------------------------------------
 
-test("a call refused because the session was ended leads to the toast, not to core's dialog", async () => {
+test("a call refused because the session was ended leads to the notification, not to core's dialog", async () => {
     serverAnswers(ENDED);
     await openPage();
     await refuseCall();
-    expectToast("Your session has ended", MESSAGE);
+    expectNotification("Your session has ended", MESSAGE);
     expect(".o_dialog").toHaveCount(0);
     await pass(5);
-    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
 test("a call refused because the session has expired says only that", async () => {
     serverAnswers(NONE);
     await openPage();
     await refuseCall();
-    expectToast("Your session has expired", "about to refresh", "were not stored");
-    expect(queryAllTexts(".o_single_session_toast")[0]).not.toInclude("another device");
+    expectNotification("Your session has expired", "about to refresh", "Unsaved changes are lost.");
+    expect(queryAllTexts(".o_single_session_notification")[0]).not.toInclude("another device");
     expect(".o_dialog").toHaveCount(0);
     await pass(5);
-    expect.verifySteps(["asked", "asked", LOGIN_PAGE]);
+    expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
 test("a refused call is told of as soon as the server says why", async () => {
@@ -634,7 +803,7 @@ test("a refused call is told of as soon as the server says why", async () => {
     expect.verifySteps(["asked", "asked", "asked"]);
     serverAnswers(ENDED);
     await pass(20);
-    expectToast("Your session has ended", MESSAGE);
+    expectNotification("Your session has ended", MESSAGE);
     expect.verifySteps(["asked"]);
 });
 
@@ -642,7 +811,7 @@ test("a download that gets the login page is a refused call", async () => {
     serverAnswers(ENDED);
     await openPage();
     await refuseCall(null);
-    expectToast("Your session has ended", MESSAGE);
+    expectNotification("Your session has ended", MESSAGE);
     expect(".o_dialog").toHaveCount(0);
     expect.verifySteps(["asked"]);
 });
@@ -659,10 +828,10 @@ test("a call refused though the session is alive is left to core", async () => {
     await openPage();
     await refuseCall();
     expect(".o_dialog").toHaveCount(1);
-    expect(".o_single_session_toast").toHaveCount(0);
+    expect(".o_single_session_notification").toHaveCount(0);
     serverAnswers(NONE);
     await pass(30);
-    expect(".o_single_session_toast").toHaveCount(0);
+    expect(".o_single_session_notification").toHaveCount(0);
     expect.verifySteps(["asked", "asked"]);
 });
 
@@ -680,11 +849,11 @@ test("a lost connection is core's, but may be a refused call among several datab
     expect(".o_notification").toHaveText(/Connection lost/);
     serverAnswers(ENDED);
     await loseConnection();
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("many hints make one toast", async () => {
+test("many hints make one notification", async () => {
     serverAnswers(ENDED);
     await openPage();
     await refuseCall();
@@ -692,7 +861,7 @@ test("many hints make one toast", async () => {
     await settle();
     hint("BUS:RECONNECT");
     await settle();
-    expectToast(MESSAGE);
+    expectNotification(MESSAGE);
     expect.verifySteps(["asked", "asked", "asked"]);
 });
 
@@ -706,6 +875,129 @@ test("core's handling of other errors stays as it is", async () => {
 test("an identity check (auth_timeout) is not taken for an expired session", async () => {
     await openPage();
     await refuseCall("odoo.addons.auth_timeout.models.ir_http.CheckIdentityException");
-    expect(".o_single_session_toast").toHaveCount(0);
+    expect(".o_single_session_notification").toHaveCount(0);
     expect.verifySteps([]);
+});
+
+// -----------------------------------------------------------------------------
+// Requests that show no error of Odoo's when they are refused
+// -----------------------------------------------------------------------------
+
+test("a request that leads to the login page makes the page ask at once", async () => {
+    serverAnswers(ENDED);
+    await openPage();
+    await sendRequest("/fr/web/login?redirect=x");
+    expectNotification(MESSAGE);
+    expect.verifySteps(["asked"]);
+});
+
+test("a request in the background of an expired session shows nothing", async () => {
+    serverAnswers(NONE);
+    await openPage();
+    await sendRequest("/web/login");
+    expectNothing();
+    expect.verifySteps(["asked"]);
+});
+
+test("what an anonymous user does not find makes the page ask at once", async () => {
+    await openPage();
+    await sendRequest("/mail/attachment/upload", 404);
+    expectNothing();
+    expect.verifySteps(["asked"]);
+});
+
+test("answers that refuse nothing and those of other servers ask nothing", async () => {
+    await openPage();
+    await sendRequest("/mail/attachment/upload");
+    await sendRequest("/mail/attachment/upload", 502);
+    await sendRequest("https://example.com/web/login");
+    expect.verifySteps([]);
+});
+
+test("after the service has stopped, requests are no longer watched", async () => {
+    await openPage();
+    getService("op_single_session_login").stop();
+    await sendRequest("/web/login");
+    expect.verifySteps([]);
+});
+
+// -----------------------------------------------------------------------------
+// The Point of Sale
+// -----------------------------------------------------------------------------
+
+test("the Point of Sale stays open, and keeps its orders", async () => {
+    window.odoo.pos_session_id = 1;
+    after(() => delete window.odoo.pos_session_id);
+    serverAnswers(ENDED);
+    await openPage({ ended_by_login: { id: 7, message: "This login ended your session." } });
+    await pass(30);
+    expect(".o_notification").toHaveCount(1);
+    expectNotification(
+        "Your session has ended",
+        MESSAGE,
+        "Log in to continue. Your orders are kept.",
+    );
+    expect(".o_single_session_seconds").toHaveCount(0);
+    await pass(60, 30);
+    expect.verifySteps(["asked", "asked", "asked"]);
+    await click(".o_single_session_notification .o_notification_buttons button");
+    expect.verifySteps([LOGIN_PAGE]);
+});
+
+test("the Point of Sale says that a session has expired when a request is refused", async () => {
+    window.odoo.pos_session_id = 1;
+    after(() => delete window.odoo.pos_session_id);
+    serverAnswers(NONE);
+    await openPage();
+    await sendRequest("/web/login");
+    expectNotification("Your session has expired", "Log in to continue. Your orders are kept.");
+    expect.verifySteps(["asked"]);
+});
+
+// -----------------------------------------------------------------------------
+// The browser that has logged in
+// -----------------------------------------------------------------------------
+
+const ENDED_BY_LOGIN = {
+    id: 7,
+    user_id: 2,
+    message: "This login ended your session on Firefox (Linux).",
+};
+
+test("a login that ended a session says so once", async () => {
+    await openPage({ ended_by_login: ENDED_BY_LOGIN });
+    await settle();
+    expectNotification(ENDED_BY_LOGIN.message, "If this wasn't you, change your password.");
+    expect(queryAllTexts(".o_notification_buttons button")).toEqual(["Change password"]);
+    expect(browser.localStorage.getItem("op_single_session_login.shown_login")).toBe("prod 7");
+});
+
+test("after a reload it does not say so again", async () => {
+    browser.localStorage.setItem("op_single_session_login.shown_login", "prod 7");
+    await openPage({ ended_by_login: ENDED_BY_LOGIN });
+    await settle();
+    expectNothing();
+});
+
+test("the next login says so again, even if it can't be remembered", async () => {
+    browser.localStorage.setItem("op_single_session_login.shown_login", "prod 6");
+    fillStorage();
+    await openPage({ ended_by_login: ENDED_BY_LOGIN });
+    await settle();
+    expectNotification(ENDED_BY_LOGIN.message);
+});
+
+test("its button opens the preferences", async () => {
+    onRpc("res.users", "action_get", () => {
+        expect.step("action_get");
+        return { type: "ir.actions.client", tag: "the_preferences" };
+    });
+    registry
+        .category("actions")
+        .add("the_preferences", (env, { res_id }) => expect.step(`preferences of ${res_id}`));
+    await openPage({ ended_by_login: ENDED_BY_LOGIN });
+    await settle();
+    await click(".o_notification_buttons button");
+    await settle();
+    expect.verifySteps(["action_get", "preferences of 2"]);
 });
