@@ -47,7 +47,7 @@ def print_ratio(label, ratios):
 
 
 def fill_register(database, rows, *logins):
-    """Add rows to the register, of logins of these users in turn, older than their sessions."""
+    """Add rows to the login log, of logins of these users in turn, older than their sessions."""
     users = ", ".join(f"'{login}'" for login in logins)
     psql(
         database,

@@ -1,4 +1,4 @@
-"""What a worker keeps in memory with a hundred thousand logins in the register."""
+"""What a worker keeps in memory with a hundred thousand logins in the login log."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def main():
         fill_register(database, ROWS, *logins)
         use(server, logins)
         after = private_memory(server)
-    print_ratio("with a small register", [idle[pid] / before[pid] for pid in before])
+    print_ratio("with a small login log", [idle[pid] / before[pid] for pid in before])
     print_ratio(f"with {ROWS:,} rows more", [after[pid] / idle[pid] for pid in before])
 
 

@@ -20,6 +20,17 @@ REDIS_STORE_OF_19 = (
     " importlib-metadata==8.7.0 zipp==3.23.0 typing-extensions==4.16.0"
 )
 REDIS_LIBRARIES = "redis==5.3.1 pyjwt==2.15.1 wrapt==1.17.3"
+# OCA's modules for single sign-on, and what auth_saml needs
+SINGLE_SIGN_ON = {
+    "17.0": {
+        "auth-oauth-autologin": "17.0.1.0.1",
+        "auth-oauth-multi-token": "17.0.1.1.1.1",
+        "auth-saml": "17.0.1.1.0.2",
+    },
+    "18.0": {"auth-oauth-multi-token": "18.0.2.0.0.1", "auth-saml": "18.0.1.1.3.1"},
+    "19.0": {"auth-oauth-multi-token": "19.0.1.0.0.3", "auth-saml": "19.0.1.0.0.6"},
+}
+SAML = "pysaml2==7.5.5 defusedxml==0.7.1 elementpath==5.1.4 responses==0.26.3 xmlschema==4.3.2".split()
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -61,19 +72,32 @@ def find_redis(cache):
 def find_session_db(environment):
     """Return the addons folder of OCA's session_db, from PyPI."""
     requirement = f"odoo-addon-session-db=={SESSION_DB[environment.series]}"
-    return _install(environment, "session-db", requirement) / "odoo" / "addons"
+    return _install(environment, "session-db", [requirement]) / "odoo" / "addons"
 
 
 def find_redis_store(environment):
     """Return the folder of Mangono's redis_session_store and the packages it needs, from PyPI."""
     requirements = REDIS_STORE_OF_19 if environment.series == "19.0" else REDIS_STORE
-    return _install(environment, "redis-store", *requirements.split(), *REDIS_LIBRARIES.split())
+    return _install(environment, "redis-store", [*requirements.split(), *REDIS_LIBRARIES.split()])
 
 
-def _install(environment, name, *requirements):
+def find_single_sign_on(environment):
+    """Return a folder with OCA's modules for single sign-on and the Python packages that they need, from PyPI."""
+    modules = SINGLE_SIGN_ON[environment.series].items()
+    addons = [f"odoo-addon-{name}=={version}" for name, version in modules]
+    return _install(environment, "single-sign-on", [*addons, *SAML])
+
+
+def find_xmlsec(cache):
+    """Return the program that auth_saml and its identity provider run to sign."""
+    return _wrap(debian.unpack(cache, "xmlsec1"), "usr/bin/xmlsec1")
+
+
+def _install(environment, name, requirements):
+    """Return a folder with packages of PyPI, without what they depend on."""
     folder = named_after(environment.cache / name, *requirements)
     if not folder.is_dir():
-        with step(requirements[0]), replace_folder(folder) as unfinished:
+        with step(f"{name} from PyPI"), replace_folder(folder) as unfinished:
             command = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             subprocess.run([*command, "--no-deps", "--target", unfinished, *requirements], check=True)
     return folder

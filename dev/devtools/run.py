@@ -34,7 +34,7 @@ GUIDE = """
 
   Try: log in as demo in two browsers (a private window will do). The first one is told, and
   goes to the login page. Then, as admin: Settings > Users & Companies > Users > Marc Demo > Access
-  Rights > Allow Multiple Sessions, and log in as demo in both once more. Who was signed in where
+  Rights > Allow Multiple Sessions, and log in as demo in both once more. Who was logged in where
   is under Users & Companies > Login Sessions.
 
   Log: {log}

@@ -14,7 +14,8 @@ from devtools.environment import free_port
 from servers import PASSWORD
 
 SCREENSHOTS = Path(os.environ["DEV_OUTPUT"]) / "screenshots"
-TOAST = ".o_single_session_toast"
+NOTIFICATION = ".o_single_session_ended"
+NEW_LOGIN = ".o_single_session_notification:not(.o_single_session_ended)"
 NGINX = """
 daemon off;
 master_process off;
@@ -32,6 +33,12 @@ http {{
     proxy_set_header Host $http_host;
     server {{
         listen 127.0.0.1:{port};
+        listen 127.0.0.1:{other_port};
+        {headers}
+        location = /around {{
+            default_type text/html;
+            return 200 '<h1>Around</h1><iframe src="http://127.0.0.1:{port}$arg_page" width=900 height=600></iframe>';
+        }}
         location / {{ proxy_pass http://127.0.0.1:{workers}; }}
         location /websocket {{
             proxy_pass http://127.0.0.1:{websocket};
@@ -43,16 +50,31 @@ http {{
 """
 
 
-class Proxy:
-    """An nginx in front of a server, as Odoo's documentation wants it for workers."""
+# By which Odoo forbids other pages to show its own in a frame.
+HIDDEN_HEADERS = "proxy_hide_header X-Frame-Options; proxy_hide_header Content-Security-Policy;"
 
-    def __init__(self, server, folder, websocket=True):
-        self.port = free_port()
+
+class Proxy:
+    """An nginx in front of a server, as Odoo's documentation wants it for workers.
+
+    At ``/around`` it has a page with a frame; on its other port that page is of another origin than Odoo's.
+    """
+
+    def __init__(self, server, folder, websocket=True, frames=False):
+        self.port, other_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.other_url = f"http://127.0.0.1:{other_port}"
         self.folder = folder
         # without: nobody listens there
         websocket_port = server.websocket_port if websocket else free_port()
-        self.settings = NGINX.format(folder=folder, port=self.port, workers=server.port, websocket=websocket_port)
+        self.settings = NGINX.format(
+            folder=folder,
+            port=self.port,
+            other_port=other_port,
+            workers=server.port,
+            websocket=websocket_port,
+            headers=HIDDEN_HEADERS if frames else "",
+        )
 
     def __enter__(self):
         self.folder.mkdir(exist_ok=True)
@@ -74,7 +96,7 @@ class Proxy:
 
 
 class Tab:
-    """A tab of a browser, and what the person in front of it does and sees."""
+    """A tab of a browser, and what its user does and sees."""
 
     def __init__(self, context, url):
         self.page = context.new_page()
@@ -97,7 +119,8 @@ class Tab:
         return self.send_login(login, wait=wait)
 
     def send_login(self, login, wait=True):
-        """Fill in the login page that is shown."""
+        """Fill in the login page that is shown, as soon as its scripts have set the focus."""
+        self.page.wait_for_function("() => document.activeElement?.matches('.oe_login_form input')")
         self.page.fill("#login", login)
         self.page.fill("#password", PASSWORD)
         self.page.locator(".oe_login_form button.btn-primary").click()
@@ -106,10 +129,7 @@ class Tab:
 
     def wait_until_loaded(self):
         """Wait until the service runs, for everything it does is what these scenarios are about."""
-        self.page.wait_for_function(
-            "() => window.odoo?.__WOWL_DEBUG__?.root?.env.services.single_session"
-            " || window.odoo?.__DEBUG__?.services?.single_session",
-        )
+        self.page.wait_for_function("() => window.odoo?.singleSession")
         # the page the web client arrives at
         self.page.wait_for_selector(".o_action_manager > .o_action, .o_action_manager > div, #wrapwrap")
         return self
@@ -117,12 +137,18 @@ class Tab:
     def wait_for_service_worker(self):
         """Wait until Odoo's service worker is installed.
 
-        It fetches /odoo then, and that answer sets the cookie anew: after a logout it would log the person in again.
+        It fetches /odoo then, and that answer sets the cookie anew: after a logout it would log the user in again.
         """
         self.page.wait_for_function(
             "async () => (await navigator.serviceWorker.getRegistrations()).some(({ active }) => active)"
         )
         return self
+
+    def set_visible(self, is_visible):
+        """Tell the page that its tab is in front or behind another one; Chromium shows all tabs here."""
+        state = "visible" if is_visible else "hidden"
+        define = f"Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }})"
+        self.page.evaluate(f"{define}; document.dispatchEvent(new Event('visibilitychange'))")
 
     @property
     def path(self):
@@ -130,14 +156,14 @@ class Tab:
         return parts._replace(scheme="", netloc="").geturl()
 
     @property
-    def toast(self):
-        return self.page.locator(TOAST)
+    def notification(self):
+        return self.page.locator(NOTIFICATION)
 
-    def expect_toast(self, *texts, seconds=20):
-        expect(self.toast).to_have_count(1, timeout=seconds * 1000)
+    def expect_notification(self, *texts, seconds=20):
+        expect(self.notification).to_have_count(1, timeout=seconds * 1000)
         for text in texts:
-            expect(self.toast).to_contain_text(text)
-        assert "127.0.0.1" not in self.toast.inner_text()
+            expect(self.notification).to_contain_text(text)
+        assert "127.0.0.1" not in self.notification.inner_text()
 
     def expect_login_page(self, *texts):
         """Wait until the countdown is over and the login page is there; return where it leads back to."""
@@ -155,11 +181,11 @@ class Tab:
         with self.page.expect_response("**/op_single_session_login/status"):
             self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         self.page.wait_for_timeout(300)
-        shown = self.page.locator(f"{TOAST}, .o_dialog").all_inner_texts()
+        shown = self.page.locator(f"{NOTIFICATION}, .o_dialog").all_inner_texts()
         assert shown == [], shown
         assert "/web/login" not in self.page.url
 
     def screenshot(self, name):
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(500)  # toasts fade in
+        self.page.wait_for_timeout(500)  # notifications fade in
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")

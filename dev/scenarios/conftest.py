@@ -13,6 +13,8 @@ from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
 
 # What Chromium would ask of the network by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+# An address that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* there.
+HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 USERS = """
@@ -48,7 +50,7 @@ def make_database():
 
 @pytest.fixture(scope="session")
 def people():
-    return ["ada", "bob", *(f"user{number}" for number in range(120))]
+    return ["ada", "bob", *(f"user{number}" for number in range(160))]
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +144,7 @@ def launch():
 
         def start(lang="en-US"):
             return playwright.chromium.launch(
-                executable_path=os.environ["DEV_CHROMIUM"], args=[*QUIET, f"--accept-lang={lang}"]
+                executable_path=os.environ["DEV_CHROMIUM"], args=[*QUIET, HOSTS, f"--accept-lang={lang}"]
             )
 
         yield start
@@ -167,6 +169,12 @@ def site_without_websocket(single_database_server, folder):
 
 
 @pytest.fixture(scope="module")
+def site_in_frames(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx-frames", frames=True) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
 def admin(single_database_server):
     return Device(single_database_server).login("admin", "admin")
 
@@ -184,15 +192,25 @@ def poll_every(admin):
     write(30)
 
 
-@pytest.fixture
-def open_tab(chromium, site):
-    """Open a tab in a browser of its own."""
-    contexts = []
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.has_failed = report.failed
+    return report
 
-    def open_one(url=site.url, browser=chromium):
-        contexts.append(browser.new_context())
-        return Tab(contexts[-1], url)
+
+@pytest.fixture
+def open_tab(chromium, request):
+    """Open a tab in a browser of its own; if the test fails, keep a screenshot of each."""
+    tabs = []
+
+    def open_one(url=None, browser=chromium, **options):
+        url = url or request.getfixturevalue("site").url
+        tabs.append(Tab(browser.new_context(**options), url))
+        return tabs[-1]
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for number, tab in enumerate(tabs):
+        if request.node.has_failed and not tab.page.is_closed():
+            tab.screenshot(f"failed-{request.node.name}-{number}")
+        tab.page.context.close()

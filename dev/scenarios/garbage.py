@@ -65,7 +65,7 @@ sids = st.one_of(
     odd,
 )
 zones = st.sampled_from([b"Europe/Paris", b"America", b"../UTC", b"/etc/localtime", b"posixrules", b'"\\000"']) | odd
-others = st.sampled_from([b"tz", b"op_single_session_login_told", b"frontend_lang", b"cids", b""])
+others = st.sampled_from([b"tz", b"op_single_session_login_shown", b"frontend_lang", b"cids", b""])
 cookie = st.tuples(st.just(b"session_id"), sids) | st.tuples(st.just(b"tz"), zones) | st.tuples(others | noise, odd)
 cookies = st.lists(cookie, max_size=4).map(lambda pairs: b"; ".join(b"%s=%s" % pair for pair in pairs))
 
@@ -160,7 +160,7 @@ class Target:
         return [self.file_of(device.sid) for device in self.living]
 
     def state(self):
-        """Return the register but for eve's logins, the boxes and whose the sessions of the living are."""
+        """Return the login log but for eve's logins, the boxes and whose the sessions of the living are."""
         with self.connection.cursor() as cursor:
             cursor.execute(STATE, [self.uids["eve"]])
             return cursor.fetchall(), [[stored(file)[key] for key in ("uid", "session_token")] for file in self.files()]

@@ -32,7 +32,7 @@ BANNER = """
   </div>
   <div style="position: relative; margin-top: 48px; height: 400px">
     <img src="data:image/png;base64,{page}" style="width: 700px; border-radius: 12px; box-shadow: 0 8px 40px #0008">
-    <img src="data:image/png;base64,{toast}"
+    <img src="data:image/png;base64,{notification}"
          style="position: absolute; left: 412px; top: 64px; width: 580px; border-radius: 8px;
                 box-shadow: 0 8px 40px #000a">
   </div>
@@ -92,14 +92,14 @@ def take_pictures(server, employee, administrator):
     log_in(server, "bruno", SAFARI, 24)
     employee.login("ada")
     log_in(server, "ada", FIREFOX, 25)
-    expect(employee.toast).to_be_visible()
+    expect(employee.notification).to_be_visible()
     employee.page.wait_for_timeout(600)  # it fades in
-    picture(employee, "toast")
-    employee.toast.screenshot(path=FOLDER / "toast.png")
+    picture(employee, "notification")
+    employee.notification.screenshot(path=FOLDER / "notification.png")
     employee.expect_login_page()
     picture(employee, "login_page")
 
-    administrator.login("admin").open("/web#action=op_single_session_login.action_login_session")
+    administrator.login("admin").open("/web#action=op_single_session_login.op_single_session_login_action")
     page = administrator.page
     page.locator(".o_data_row", has_text="Chiara").get_by_role("button", name="End session").click()
     page.locator(".modal input[type=password]").fill(PASSWORD)
@@ -107,14 +107,14 @@ def take_pictures(server, employee, administrator):
     expect(page.locator(".o_data_row", has_text="Ended by an administrator")).to_be_visible()
     page.locator(".o_notification_close").first.click()
     expect(page.locator(".o_notification")).to_have_count(0)
-    picture(administrator, "register")
+    picture(administrator, "login_log")
     administrator.open("/web#action=base.action_res_users")
     page.locator(".o_cp_switch_buttons .o_list").click()
     page.locator(".o_data_row", has_text="Chiara").first.locator("td[name=name]").click()
     page.get_by_role("tab", name="Access Rights").click()
     page.locator("div[name=allow_multiple_sessions] input").check()
     page.locator("div[name=allow_multiple_sessions]").scroll_into_view_if_needed()
-    picture(administrator, "box")
+    picture(administrator, "checkbox")
 
 
 def picture(tab, name):
@@ -131,7 +131,9 @@ def draw(chromium):
     page.screenshot(path=DESCRIPTION / "icon.png", omit_background=True)
     page.set_viewport_size({"width": 1120, "height": 560})
     page.set_content(
-        BANNER.format(icon=icon, page=encoded(DESCRIPTION / "toast.png"), toast=encoded(FOLDER / "toast.png"))
+        BANNER.format(
+            icon=icon, page=encoded(DESCRIPTION / "notification.png"), notification=encoded(FOLDER / "notification.png")
+        )
     )
     page.screenshot(path=DESCRIPTION / "banner.png")
 

@@ -47,14 +47,13 @@ def odoo_command(*arguments, addons=()):
     return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons", *addons])
 
 
-def odoo(*arguments, script=None):
+def odoo(*arguments, script=None, addons=(), environ=()):
     """Run Odoo until it stops, with a script for its shell perhaps; return what that printed."""
-    command = [*odoo_command(), "--max-cron-threads=0", "--no-http", *arguments]
+    command = [*odoo_command(addons=addons), "--max-cron-threads=0", "--no-http", *arguments]
     if script:
         command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
-    done = subprocess.run(
-        command, input=script or "", env=odoo_environ(ENVIRONMENT), capture_output=True, text=True, check=False
-    )
+    environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
+    done = subprocess.run(command, input=script or "", env=environ, capture_output=True, text=True, check=False)
     assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
     return done.stdout
 
@@ -205,7 +204,7 @@ class Device:
 
     @property
     def uid(self):
-        """The id of the user that the server takes this device for, None if it is signed out.
+        """The id of the user that the server takes this device for, None if it is logged out.
 
         Asking leaves the cookie as it was, as a stolen one would be kept.
         """
@@ -248,6 +247,14 @@ def stored(path):
     if content.startswith(b"{"):
         return json.loads(content)
     return pickle.loads(content)  # noqa: S301 what a server of these scenarios, a 17.0, has written
+
+
+def wait_until(condition, seconds=30):
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
 
 
 def odoo_source(path):

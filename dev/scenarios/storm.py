@@ -1,4 +1,4 @@
-"""What dev/storm runs: rounds of simultaneous logins, amid requests, rotations, logouts and ticks of the box."""
+"""What dev/storm runs: rounds of simultaneous logins, amid requests, rotations, logouts and changes of the bypass."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from servers import PASSWORD, STATUS, Device, Server, identifier_of, stored
 
 AT_ONCE = 8
 LOGIN = "storm"
-DISTURBANCES = ("rotation", "logout", "box")
+DISTURBANCES = ("rotation", "logout", "bypass")
 HAUNTS = ("/web?debug=1", STATUS, "/web/session/get_session_info?debug=1")
 
 
@@ -73,12 +73,12 @@ class Storm:
         actions += [lambda device=device: self.haunt(device) for device in ghosts + old]
         if old and "logout" in disturbances:
             actions.append(lambda: old[0].get("/web/session/logout"))
-        if self.has_addon and "box" in disturbances:
+        if self.has_addon and "bypass" in disturbances:
             actions.append(self.tick_and_untick)
         self.start_together(actions)
         if not self.has_addon:
             return
-        if "box" in disturbances:  # several may live now; the next login ends them
+        if "bypass" in disturbances:  # several may live now; the next login ends them
             devices.append(self.device().login(LOGIN))
         self.judge(devices + old + ghosts)
         self.ended += old_sids

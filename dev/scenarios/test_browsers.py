@@ -1,13 +1,15 @@
 """What people see: two browsers, with and without the websocket, on backend and portal pages."""
 
+import re
+
 import pytest
-from browsers import Proxy, Tab
+from browsers import NEW_LOGIN, NOTIFICATION, Proxy, Tab
 from playwright.sync_api import expect
 
 from servers import Server, psql
 
 ENDED = "Your session has ended"
-REASON = "Your account was signed in on another device: \u2068Chrome (Linux)\u2069"
+REASON = "Your account was used to log in on another device: \u2068Chrome (Linux)\u2069"
 
 
 def another_tab(tab):
@@ -24,13 +26,13 @@ def test_with_the_websocket(open_tab, login, poll_every):
     first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
     place = first.path
     second.login(login, wait=False)
-    first.expect_toast(ENDED, REASON, "about to refresh", "were not stored", seconds=2)
-    first.screenshot("backend-toast")
+    first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes are lost", seconds=2)
+    first.screenshot("backend-notification")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
     second.wait_until_loaded()
     first.send_login(login, wait=False)
-    second.expect_toast(ENDED, REASON)
+    second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == place
 
 
@@ -39,11 +41,11 @@ def test_without_the_websocket(open_tab, site_without_websocket, login, poll_eve
     first, second = (open_tab(site_without_websocket.url) for _ in range(2))
     place = first.login(login).path
     second.login(login, wait=False)
-    first.expect_toast(ENDED, REASON)
+    first.expect_notification(ENDED, REASON)
     assert first.expect_login_page(REASON) == place
     second.wait_until_loaded()
     first.send_login(login, wait=False)
-    second.expect_toast(ENDED, REASON)
+    second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == place
 
 
@@ -54,26 +56,39 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
     first, second = open_tab(url).login("pia", path="/my"), open_tab(url)
     first.open("/my/account?here=1").wait_until_loaded()
     second.login("pia", path="/my", wait=False)
-    first.expect_toast(ENDED, REASON)
-    first.screenshot("portal-toast")
+    first.expect_notification(ENDED, REASON)
+    first.screenshot("portal-notification")
     assert first.expect_login_page(REASON) == "/my/account?here=1"
     first.screenshot("portal-login-page")
     second.wait_until_loaded()
     first.send_login("pia", wait=False)
-    second.expect_toast(ENDED, REASON)
+    second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == "/my/account?here=1"
+
+
+def test_page_of_a_channel(open_tab, login, poll_every):
+    """It has a bundle of its own."""
+    poll_every(0)
+    first = open_tab().login(login)
+    first.open("/discuss/channel/1")
+    first.page.wait_for_function("() => window.odoo?.singleSession")
+    first.page.wait_for_selector(".o-mail-Composer")
+    open_tab().login(login, wait=False)
+    first.expect_notification(ENDED, REASON, seconds=5)
+    first.screenshot("channel")
+    assert first.expect_login_page(REASON) == "/discuss/channel/1"
 
 
 # What the old browser says.
 TEXTS = {
-    "fr_FR": ("Votre session est terminée", "Votre compte a été connecté sur un autre appareil"),
-    "de_DE": ("Ihre Sitzung wurde beendet", "Ihr Konto wurde auf einem anderen Gerät angemeldet"),
-    "es_ES": ("Su sesión ha finalizado", "Se ha iniciado sesión con su cuenta en otro dispositivo"),
-    "nl_NL": ("Je sessie is beëindigd", "Je account is op een ander apparaat aangemeld"),
-    "pt_BR": ("Sua sessão foi encerrada", "Sua conta foi conectada em outro dispositivo"),
+    "fr_FR": ("Votre session est terminée", "Une connexion à votre compte a eu lieu sur un autre appareil"),
+    "de_DE": ("Ihre Sitzung wurde beendet", "Mit Ihrem Konto hat sich jemand auf einem anderen Gerät angemeldet"),
+    "es_ES": ("Su sesión ha finalizado", "Se inició sesión con su cuenta en otro dispositivo"),
+    "nl_NL": ("Je sessie is beëindigd", "Er is op een ander apparaat aangemeld met je account"),
+    "pt_BR": ("Sua sessão foi encerrada", "Sua conta foi usada para fazer login em outro dispositivo"),
     "it_IT": ("La tua sessione è terminata", "È stato effettuato l'accesso al tuo account"),
     "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
-    "hi_IN": ("आपका सत्र समाप्त हो गया है", "आपके खाते में किसी अन्य डिवाइस पर साइन इन किया गया"),
+    "hi_IN": ("आपका सत्र समाप्त हो गया है", "किसी अन्य डिवाइस पर आपके खाते से लॉग इन किया गया"),
 }
 
 
@@ -88,10 +103,10 @@ def test_languages(launch, open_tab, admin, login, page, lang):
     with launch(lang.replace("_", "-")) as browser:
         first = open_tab(browser=browser).login(login, path=path)
         open_tab().login(login, path=path, wait=False)
-        first.expect_toast(title, reason)
-        direction = first.toast.evaluate("element => getComputedStyle(element).direction")
+        first.expect_notification(title, reason)
+        direction = first.notification.evaluate("element => getComputedStyle(element).direction")
         assert direction == ("rtl" if lang == "ar_001" else "ltr")
-        first.screenshot(f"{page}-toast-{lang}")
+        first.screenshot(f"{page}-notification-{lang}")
         first.expect_login_page(title, reason)
         first.screenshot(f"{page}-login-page-{lang}")
 
@@ -103,13 +118,13 @@ def test_several_databases(shared_server, folder, open_tab, login):
         database = shared_server.databases[1]
         place = first.login(login, path="/web?debug=1", database=database).path
         second.login(login, database=database, wait=False)
-        first.expect_toast(ENDED, REASON)
+        first.expect_notification(ENDED, REASON)
         assert first.expect_login_page(REASON) == place
         second.wait_until_loaded()
         first.send_login(login, wait=False)
-        second.expect_toast(ENDED, REASON)
+        second.expect_notification(ENDED, REASON)
         assert first.wait_until_loaded().path == place
-        assert first.page.evaluate("odoo.__WOWL_DEBUG__.root.env.services.single_session.db") == database
+        assert first.page.evaluate("odoo.singleSession.config.db") == database
 
 
 def test_click_among_several_databases(shared_server, folder, open_tab, login):
@@ -119,7 +134,7 @@ def test_click_among_several_databases(shared_server, folder, open_tab, login):
         first = open_tab(proxy.url).login(login, database=database)
         open_tab(proxy.url).login(login, database=database, wait=False)
         click_preferences(first)
-        first.expect_toast(ENDED, REASON, seconds=10)
+        first.expect_notification(ENDED, REASON, seconds=10)
         first.expect_login_page(REASON)
 
 
@@ -139,7 +154,7 @@ def test_all_tabs(open_tab, login):
     other = another_tab(first).open("/web").wait_until_loaded()
     open_tab().login(login, wait=False)
     for tab in (first, other):
-        tab.expect_toast(ENDED, REASON)
+        tab.expect_notification(ENDED, REASON)
     for tab in (first, other):
         tab.expect_login_page()
 
@@ -169,10 +184,12 @@ def test_login_of_somebody_else_in_the_same_browser(open_tab, login, people):
 def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
     first = open_tab().login(login)
     open_tab().login(login, wait=False)
-    first.expect_toast(ENDED)
+    first.expect_notification(ENDED)
+    first.set_visible(False)  # and does not count down
     place = first.path
     another_tab(first).open("/web/login").send_login(login)
-    expect(first.toast).to_have_count(0, timeout=20_000)
+    first.set_visible(True)
+    expect(first.notification).to_have_count(0, timeout=20_000)
     assert first.path == place
 
 
@@ -184,11 +201,11 @@ def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
 def test_button_by_keyboard(open_tab, login):
     first = open_tab().login(login)
     open_tab().login(login, wait=False)
-    first.expect_toast(ENDED)
-    snapshot = first.toast.aria_snapshot()
+    first.expect_notification(ENDED)
+    snapshot = first.notification.aria_snapshot()
     assert "- alert" in snapshot, snapshot
-    assert 'button "Sign in"' in snapshot, snapshot
-    button = first.toast.get_by_role("button", name="Sign in")
+    assert 'button "Log in"' in snapshot, snapshot
+    button = first.notification.get_by_role("button", name="Log in")
     button.focus()
     expect(button).to_be_focused()
     first.page.keyboard.press("Enter")
@@ -211,33 +228,110 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
     open_user_form(first)
     first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
     open_tab().login("eve", wait=False)
-    first.expect_toast(ENDED, "were not stored")
-    first.screenshot("form-toast")
+    first.expect_notification(ENDED, "Unsaved changes are lost")
+    first.screenshot("form-notification")
     first.expect_login_page(REASON)
 
 
-def test_click_before_the_toast(open_tab, site_without_websocket, login, poll_every):
+def test_click_before_the_notification(open_tab, site_without_websocket, login, poll_every):
     poll_every(0)
     first = open_tab(site_without_websocket.url).login(login)
     open_tab(site_without_websocket.url).login(login, wait=False)
     click_preferences(first)
-    first.expect_toast(ENDED, REASON)
+    first.expect_notification(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
-    first.screenshot("call-toast")
+    first.screenshot("call-notification")
     first.expect_login_page(REASON)
 
 
-def test_save_before_the_toast(open_tab, site_without_websocket, poll_every):
-    """A form keeps what was typed, and no dialog covers the toast."""
+def test_save_before_the_notification(open_tab, site_without_websocket, poll_every):
+    """A form keeps what was typed, and no dialog covers the notification."""
     poll_every(0)
     first = open_tab(site_without_websocket.url).login("eve")
     open_user_form(first)
     first.page.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill("Somebody")
     open_tab(site_without_websocket.url).login("eve", wait=False)
     first.page.locator(".o_form_button_save").click()
-    first.expect_toast(ENDED, REASON)
+    first.expect_notification(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
     first.expect_login_page(REASON)
+
+
+@pytest.mark.parametrize("kind", ["attachment", "import"])
+def test_upload_before_the_notification(open_tab, site_without_websocket, poll_every, kind):
+    """Odoo itself says *Not Found* or *Oops!*, if anything."""
+    poll_every(0)
+    first = open_tab(site_without_websocket.url).login("eve")
+    if kind == "attachment":
+        first.open("/web#action=base.action_partner_form&view_type=form&id=1").wait_until_loaded()
+        upload = ".o-mail-Chatter input[type=file]"
+    else:
+        action = {"type": "ir.actions.client", "tag": "import", "params": {"model": "res.partner"}}
+        first.page.evaluate("action => odoo.__WOWL_DEBUG__.root.env.services.action.doAction(action)", action)
+        upload = ".o_action_manager input[type=file]"
+    first.page.wait_for_selector(upload, state="attached")
+    open_tab(site_without_websocket.url).login("eve", wait=False)
+    file = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\nAda\n"}
+    first.page.locator(upload).first.set_input_files(file)
+    first.expect_notification(ENDED, REASON, seconds=5)
+    first.expect_login_page(REASON)
+
+
+def test_new_browser_says_what_it_ended(open_tab, login):
+    open_tab().login(login)
+    second = open_tab()
+    second.login(login)
+    shown = second.page.locator(NEW_LOGIN)
+    expect(shown).to_contain_text("This login ended your session on \u2068Chrome (Linux)\u2069, open since")
+    expect(shown).to_contain_text("If this wasn't you, change your password.")
+    second.screenshot("new-login")
+    shown.get_by_role("button", name="Change password").click()
+    expect(second.page.locator(".o_form_view")).to_contain_text("Security")
+    expect(shown).to_have_count(0)
+    second.screenshot("new-login-preferences")
+    second.page.reload()
+    second.wait_until_loaded().expect_nothing()
+    expect(shown).to_have_count(0)
+
+
+def test_new_browser_of_a_portal_user(open_tab):
+    open_tab().login("pia", path="/my")
+    second = open_tab().login("pia", path="/my")
+    second.page.locator(NEW_LOGIN).get_by_role("button", name="Change password").click()
+    second.page.wait_for_url("**/my/security")
+    expect(second.page.locator("input[name=old]")).to_be_visible()
+
+
+# The last one is as wide as a small laptop's at 200 %.
+@pytest.mark.parametrize("path", ["/web", "/my"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (320, 640), (640, 400)])
+def test_layout(chromium, open_tab, login, path, width, height):
+    """The title stands out, the text has the notification's width, the button stands below and is big enough."""
+    login = login if path == "/web" else "pia"
+    tab = open_tab(viewport={"width": width, "height": height}).login(login, path=path)
+    open_tab().login(login, path=path, wait=False)
+    tab.expect_notification(ENDED)
+    tab.screenshot(f"layout-{path.strip('/')}-{width}")
+    box = {
+        name: tab.notification.locator(name).first.bounding_box()
+        for name in (".o_notification_content", "button.btn >> nth=-1")
+    }
+    text, button = box.values()
+    whole = tab.notification.bounding_box()
+    assert text["width"] > 0.7 * whole["width"]
+    assert button["y"] >= text["y"] + text["height"]
+    assert button["height"] >= (44 if width < 576 else 30)
+    assert whole["x"] >= 0
+    assert whole["x"] + whole["width"] <= width
+    assert button["x"] >= whole["x"]
+    assert button["x"] + button["width"] <= whole["x"] + whole["width"]
+    assert button["y"] + button["height"] <= min(height, whole["y"] + whole["height"])
+    weight = tab.notification.locator("strong").evaluate("element => getComputedStyle(element).fontWeight")
+    assert int(weight) >= 500
+    background = tab.notification.locator("button.btn").last.evaluate(
+        "element => getComputedStyle(element).backgroundColor"
+    )
+    assert re.fullmatch(r"rgb\(\d+, \d+, \d+\)", background), "a button, not a link"
 
 
 def test_expired_session(open_tab, site_without_websocket, login, poll_every):
@@ -251,15 +345,90 @@ def test_expired_session(open_tab, site_without_websocket, login, poll_every):
             break
     assert other.path.startswith("/web/login")
     first.page.wait_for_timeout(6000)
-    expect(first.toast).to_have_count(0)
+    expect(first.notification).to_have_count(0)
     first.page.bring_to_front()  # a tab behind another one draws nothing
     click_preferences(first)
-    first.expect_toast("Your session has expired", "about to refresh")
-    assert "another device" not in first.toast.inner_text()
-    expect(first.toast).to_be_in_viewport()
-    first.screenshot("expired-toast")
+    first.expect_notification("Your session has expired", "about to refresh")
+    assert "another device" not in first.notification.inner_text()
+    expect(first.notification).to_be_in_viewport()
+    first.screenshot("expired-notification")
     assert first.expect_login_page() == place
     first.send_login(login)
+
+
+# ----------------------------------------------------------------
+# Frames
+# ----------------------------------------------------------------
+
+SERVICE = "() => Boolean(window.odoo?.singleSession)"
+
+
+@pytest.mark.parametrize("origin", ["url", "other_url"])
+def test_in_a_frame_of_a_page_that_does_not_watch(open_tab, site_in_frames, login, origin):
+    first, second = open_tab(site_in_frames.url).login(login), open_tab(site_in_frames.url)
+    first.page.goto(f"{getattr(site_in_frames, origin)}/around?page=/web")
+    frame = first.page.frames[1]
+    frame.wait_for_function(SERVICE)
+    second.login(login, wait=False)
+    expect(frame.locator(NOTIFICATION)).to_contain_text(ENDED, timeout=20_000)
+    expect(frame.locator(NOTIFICATION)).to_contain_text(REASON)
+    first.screenshot(f"frame-notification-{origin}")
+    frame.wait_for_url("**/web/login?**", timeout=20_000)
+    expect(frame.locator(".alert-warning")).to_contain_text(REASON)
+    first.screenshot(f"frame-login-page-{origin}")
+
+
+def test_in_a_frame_of_a_page_that_watches(open_tab, site_in_frames, login):
+    first = open_tab(site_in_frames.url).login(login)
+    first.page.evaluate("document.body.append(Object.assign(document.createElement('iframe'), {src: '/web'}))")
+    frame = first.page.frames[1]
+    frame.wait_for_function("() => window.odoo?.__WOWL_DEBUG__?.root?.env.services.notification")
+    assert not frame.evaluate(SERVICE)
+    open_tab(site_in_frames.url).login(login, wait=False)
+    first.expect_notification(ENDED, REASON)
+    expect(frame.locator(NOTIFICATION)).to_have_count(0)
+    first.expect_login_page(REASON)
+
+
+# ----------------------------------------------------------------
+# The login page
+# ----------------------------------------------------------------
+
+# What browsers load that no user sees; each resolves when it is there.
+UNSEEN = {
+    "script": "fetch('/web/login').then((answer) => answer.text())",
+    "prefetch": """new Promise((resolve) => document.head.append(Object.assign(document.createElement("link"),
+        {rel: "prefetch", href: "/web/login", onload: resolve})))""",
+    "frame": """new Promise((resolve) => document.body.append(Object.assign(document.createElement("iframe"),
+        {src: "/web/login", hidden: true, onload: resolve})))""",
+}
+IS_SHOWN = "() => document.cookie.includes('op_single_session_login_shown')"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "odoo.test"])
+def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
+    url = site.url.replace("127.0.0.1", host)
+    first = open_tab(url).login(login).open("/web/health")  # a page that does not watch
+    open_tab(url).login(login, wait=False)
+    device_is_ended = (
+        "() => fetch('/op_single_session_login/status').then(async (r) => (await r.json()).state == 'ended')"
+    )
+    first.page.wait_for_function(device_is_ended)
+    for what, load in UNSEEN.items():
+        first.page.evaluate(load)
+        assert not first.page.evaluate(IS_SHOWN), what
+    hidden = first.page.frames[1]
+    expect(hidden.locator(".alert-warning")).to_contain_text(REASON)  # it was there to be seen
+    hidden.wait_for_function(
+        """() => "single_session_login_page" in
+            (window.odoo?.__WOWL_DEBUG__?.root?.env.services || window.odoo?.__DEBUG__?.services || {})"""
+    )
+    assert not first.page.evaluate(IS_SHOWN)
+    first.open("/web/login?redirect=/web")
+    expect(first.page.locator(".alert-warning")).to_contain_text(REASON)
+    first.page.wait_for_function(IS_SHOWN)
+    first.page.reload()
+    expect(first.page.locator(".alert-warning")).to_have_count(0)
 
 
 # ----------------------------------------------------------------
@@ -279,7 +448,7 @@ def test_postgresql_outage(server_with_own_postgresql, folder, open_tab, login):
                 first.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
             assert answer.value.status >= 400
             first.page.wait_for_timeout(2000)  # of which the further questions take some milliseconds
-        expect(first.toast).to_have_count(0)
+        expect(first.notification).to_have_count(0)
         first.page.reload()
         first.wait_until_loaded()  # as somebody who is still logged in
 
@@ -301,12 +470,12 @@ def test_server_that_restarts(databases, folder, open_tab, login):
         assert answer.value.status == 502
         first.page.context.set_offline(True)
         first.page.wait_for_timeout(6000)
-        expect(first.toast).to_have_count(0)
+        expect(first.notification).to_have_count(0)
         assert first.path == place
         server.start()
         first.page.context.set_offline(False)
         first.page.wait_for_timeout(1000)
-        expect(first.toast).to_have_count(0)
+        expect(first.notification).to_have_count(0)
         open_tab(proxy.url).login(login, wait=False)
-        first.expect_toast(ENDED, REASON, seconds=60)
+        first.expect_notification(ENDED, REASON, seconds=60)
         assert first.expect_login_page(REASON) == place

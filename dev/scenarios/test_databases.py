@@ -74,11 +74,11 @@ def duplicate(device, copy):
     device.server.databases = [*device.server.databases, copy]
 
 
-def states(device, login):
-    """Return the states of a user's entries in the login log, the newest first."""
+def state_of(device, login):
+    """Return how the newest entry of a user in the login log stands: *active*, *inactive* or why it ended."""
     domain = [["user_id.login", "=", login]]
-    entries = device.call("op.single.session.login", "search_read", domain, ["state"])["result"]
-    return [entry["state"] for entry in entries]
+    [entry, *_] = device.call("op.single.session.login", "search_read", domain, ["end_reason", "is_active"])["result"]
+    return entry["end_reason"] or ("active" if entry["is_active"] else "inactive")
 
 
 def test_copy_of_a_database(make_database, addon_database, folder):
@@ -92,11 +92,11 @@ def test_copy_of_a_database(make_database, addon_database, folder):
         in_copy = Device(server, copy).login("ada")
         assert alive(ada, bob, several, in_copy) == [True] * 4
         assert server.files_of(ada.sid)
-        assert not [text for _level, text in server.single_session_lines() if "ENDED" in text]
+        assert not [text for _level, text in server.single_session_lines() if "newer_login" in text]
 
         admin = Device(server, copy).login("admin", "admin")
-        assert [states(admin, login)[0] for login in ("ada", "bob", "max")] == ["active", "gone", "gone"]
-        domain = [["state", "=", "active"], ["user_id.login", "in", ["ada", "bob", "max"]]]
+        assert [state_of(admin, login) for login in ("ada", "bob", "max")] == ["active", "inactive", "inactive"]
+        domain = [["is_active", "=", True], ["user_id.login", "in", ["ada", "bob", "max"]]]
         [active] = admin.call("op.single.session.login", "search", domain)["result"]
         assert active == admin.call("op.single.session.login", "search", [["user_id.login", "=", "ada"]])["result"][0]
         everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
@@ -170,7 +170,7 @@ IDENTIFIER_OF_17 = "0123456789abcdef0123"
 
 
 def test_update(make_database, plain_database, folder):
-    """Nothing is lost and nobody logged out, also with rows of an earlier series in the register."""
+    """Nothing is lost and nobody logged out, also with rows of an earlier series in the login log."""
     database = make_database("update", plain_database)
     odoo("-d", database, "-i", "op_single_session_login", "--stop-after-init")
     with Server([database], folder / "update") as server:

@@ -30,7 +30,7 @@ def test_request_in_flight_revives_nothing(server, login, path):
     second.send_login(login)  # takes longer than the held back request needs to load its session
     assert not server.files_of(first.sid)
     answer = finish()
-    if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before they ask the gate
+    if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before they ask the session check
         assert '"uid"' in answer, "the request was not in flight"
         assert server.files_of(first.sid), "the request did not save its session"
     revived = Device(server)
@@ -95,18 +95,17 @@ def test_login_that_is_repeated_as_the_database_goes_down(single_database_server
     lines = len(server.single_session_lines())
     answer = second.send_login(login, path="/web/login?fault=conflict, no database")
     assert answer.status_code == 303
-    assert any("FAILED _refuse" in line for _level, line in server.single_session_lines()[lines:])
+    assert any("FAILED _register_incomplete" in line for _level, line in server.single_session_lines()[lines:])
     [attempt, last] = every_session(server, answer)
     assert alive(first, attempt, last) == [False, False, True]
     assert not server.files_of(attempt.sid)
 
 
-SWEEP_AMID_ANOTHER = """
+CLEANUP_AMID_ANOTHER = """
 from unittest.mock import patch
 from odoo.addons.op_single_session_login.models import session_store
 user = env.ref("base.user_admin")
-partner_id = user.partner_id.id
-values = {"user_id": user.id, "exclusive": True, "replaced_identifier": False, "ip_address": False}
+values = {"user_id": user.id, "exclusive": True, "login_date": "2026-11-20 10:00:00"}
 old, new = env["op.single.session.login"].create([dict(values, identifier=name * 42) for name in "ab"])
 device = {"session_identifier": old.identifier, "user_id": user.id, "platform": "linux", "browser": "firefox"}
 device = env["res.device.log"].create(device)
@@ -116,16 +115,16 @@ def change_device(identifiers, dbname):
         cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
     return []
 with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
-    env(cr=cr)["op.single.session.login"]._sweep(new.id, values, partner_id)
+    new.with_env(env(cr=cr))._clean_up()
 device.invalidate_recordset()
 assert device.revoked
 """
 
 
-def test_sweep_amid_another(databases):
-    """A device that another sweep has changed since this one began does not fail it."""
+def test_cleanup_amid_another(databases):
+    """A device that another cleanup has changed since this one began does not fail it."""
     skip_without_devices(databases[1])
-    odoo("-d", databases[1], script=SWEEP_AMID_ANOTHER)
+    odoo("-d", databases[1], script=CLEANUP_AMID_ANOTHER)
 
 
 def every_session(server, answer):
@@ -138,7 +137,7 @@ def every_session(server, answer):
 
 
 def unregistered_sessions(server):
-    """Return the identifiers of the logged in sessions in the store that the register does not know."""
+    """Return the identifiers of the logged in sessions in the store that the login log does not know."""
     known = {
         identifier
         for database in server.databases

@@ -1,6 +1,7 @@
 """Newest wins, over means over, nobody else is touched: on a server with several workers."""
 
 import json
+import re
 import threading
 import time
 import xmlrpc.client
@@ -23,7 +24,7 @@ def admin(server):
 
 @pytest.fixture
 def set_bypass(admin, login):
-    """Tick or untick the box of the test's user, as an administrator does."""
+    """Check or uncheck the bypass of the test's user, as an administrator does."""
 
     def write(allowed):
         [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
@@ -40,7 +41,9 @@ def test_second_login_ends_first(server, login):
     assert alive(first, second) == [False, True]
     level, line = server.single_session_lines()[-1]
     assert level == "INFO"
-    assert line.startswith(f"Single session: ENDED 1 for user {second.uid} (login from 127.0.0.1)")
+    uid = second.uid
+    facts = rf"count=1 user={uid} reason=newer_login by_user={uid} by_login=\d+ address=127\.0\.0\.1"
+    assert re.fullmatch(f"Single session: ENDED {facts}", line.strip())
 
 
 def test_third_login_ends_second(server, login):

@@ -16,7 +16,7 @@ from servers import PASSWORD, STATUS, Device, Server, alive, psql
 
 
 @pytest.mark.parametrize(
-    ("moment", "completed"), [("before the commit", False), ("before the sweep", True), ("in the sweep", True)]
+    ("moment", "completed"), [("before the commit", False), ("before the cleanup", True), ("in the cleanup", True)]
 )
 def test_worker_is_killed(server, login, people, moment, completed):
     bystander, first, second = Device(server).login(people.pop()), Device(server).login(login), Device(server)
@@ -24,7 +24,7 @@ def test_worker_is_killed(server, login, people, moment, completed):
     with pytest.raises(requests.ConnectionError):
         second.send_login(login, path=f"/web/login?fault=killed {moment}")
     assert alive(first, bystander) == [not completed, True]
-    assert bool(server.files_of(first.sid)) == (moment != "in the sweep")
+    assert bool(server.files_of(first.sid)) == (moment != "in the cleanup")
     third = Device(server).login(login)
     assert alive(first, third, bystander) == [False, True, True]
 

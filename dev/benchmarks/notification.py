@@ -14,7 +14,9 @@ ROUNDS = 10
 
 
 def main():
-    title = f"time from the other login's answer to the toast / the poll interval of {INTERVAL} s, {ROUNDS} rounds"
+    title = (
+        f"time from the other login's answer to the notification / the poll interval of {INTERVAL} s, {ROUNDS} rounds"
+    )
     with bench_server(title, "addon") as server, sync_playwright() as playwright:
         [login] = make_users(server, "addon", 1)
         admin = Device(server).login("admin", "admin")
@@ -37,7 +39,7 @@ def measure(server, chromium, proxy, login):
     tab.page.wait_for_timeout(1000 + time.time() % 1 * 1000 * INTERVAL)  # at any moment of the interval
     Device(server).json_login(login)
     start = time.perf_counter()
-    tab.toast.wait_for(timeout=60_000)
+    tab.notification.wait_for(timeout=60_000)
     seconds = time.perf_counter() - start
     context.close()
     return seconds

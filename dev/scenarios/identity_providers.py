@@ -1,0 +1,124 @@
+"""Identity providers that ask no user anything, on free ports of 127.0.0.1: for OAuth, and for SAML as a program."""
+
+import contextlib
+import json
+import os
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import requests
+
+from servers import ENVIRONMENT
+
+SAML_PROVIDER = Path(__file__).with_name("saml_provider.py")
+
+
+class OAuthHandler(BaseHTTPRequestHandler):
+    """Sends every browser back with a new token of the one user that it knows."""
+
+    def do_GET(self):
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        if parts.path == "/authorize":
+            self.server.logins += 1
+            token = f"{self.server.user}-{self.server.logins}"
+            answer = urlencode({"access_token": token, "state": query["state"]})
+            self.send_response(303)
+            self.send_header("Location", f"{query['redirect_uri']}#{answer}")
+            self.end_headers()
+        else:
+            body = json.dumps({"user_id": query["access_token"].rpartition("-")[0]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class OAuthProvider:
+    """An OAuth provider for one user; it counts the logins it was asked for."""
+
+    def __init__(self, user, **values):
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), OAuthHandler)
+        self.server.user, self.server.logins = user, 0
+        self.values = values
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def logins(self):
+        return self.server.logins
+
+    def make_script(self):
+        """Return a script for Odoo's shell by which the user logs in here, and with no other provider."""
+        values = {
+            "name": "Here",
+            "client_id": "odoo",
+            "enabled": True,
+            "auth_endpoint": f"{self.url}/authorize",
+            "validation_endpoint": f"{self.url}/validate",
+            "scope": "openid",
+            "body": "Here",
+            **self.values,
+        }
+        return f"""
+env["auth.oauth.provider"].search([]).write({{"enabled": False}})
+provider = env["auth.oauth.provider"].create({values!r})
+user = env["res.users"].search([("login", "=", {self.server.user!r})])
+user.write({{"oauth_provider_id": provider.id, "oauth_uid": {self.server.user!r}}})
+env.cr.commit()
+"""
+
+
+class SamlProvider:
+    """A SAML provider for one user; it counts the logins it was asked for."""
+
+    def __init__(self, user, url):
+        self.user = user
+        self.command = [ENVIRONMENT.python, SAML_PROVIDER, user, url]
+
+    def __enter__(self):
+        environ = {
+            **os.environ,
+            "PYTHONPATH": os.environ["DEV_SINGLE_SIGN_ON"],
+            "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
+        }
+        self.process = subprocess.Popen(self.command, env=environ, stdout=subprocess.PIPE, text=True)
+        self.settings = json.loads(self.process.stdout.readline())
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+
+    @property
+    def logins(self):
+        return int(requests.get(f"{self.settings['url']}/logins", timeout=10).text)
+
+    def make_script(self):
+        """Return a script for Odoo's shell by which the user logs in here, without being asked."""
+        return f"""
+provider = env["auth.saml.provider"].create({{
+    "name": "Here", "body": "Here", "entity_id": "odoo", "autoredirect": True, "sig_alg": "SIG_RSA_SHA256",
+    "idp_metadata": {self.settings["metadata"]!r},
+    "sp_pem_public": {self.settings["certificate"]!r},
+    "sp_pem_private": {self.settings["key"]!r},
+}})
+user = env["res.users"].search([("login", "=", {self.user!r})])
+user.write({{"saml_ids": [(0, 0, {{"saml_provider_id": provider.id, "saml_uid": {self.user!r}}})]}})
+env.cr.commit()
+"""

@@ -1,0 +1,142 @@
+"""Single sign-on without a click: two open browsers of one user, which nobody touches, and identity providers."""
+
+import contextlib
+import functools
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from browsers import Proxy
+from identity_providers import OAuthProvider, SamlProvider
+
+from servers import ENVIRONMENT, Device, Server, alive, odoo, psql
+
+ENDED = "Your session has ended"
+REASON = "another device: \u2068Chrome (Linux)\u2069"
+MODULES = Path(os.environ["DEV_SINGLE_SIGN_ON"])
+ADDONS = [MODULES / "odoo" / "addons"]
+LOAD = "--load=base,web,op_single_session_login_saml"
+USER = "ada"
+
+
+@pytest.fixture
+def run(make_database, plain_database, folder):
+    """Serve a database with the addon and a module, and with a provider that one user logs in with."""
+    environ = {
+        "PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{MODULES}",
+        "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
+    }
+    running = contextlib.ExitStack()
+
+    def start(module, make_provider, script=""):
+        database = make_database(module, plain_database)
+        server = Server([database], folder / module, LOAD, environ=environ, addons=ADDONS)
+        shell = functools.partial(odoo, "-d", database, LOAD, addons=ADDONS, environ=environ)
+        shell("-i", f"op_single_session_login,{module}", "--stop-after-init")
+        proxy = Proxy(server, folder / f"nginx-{module}")
+        provider = running.enter_context(make_provider(proxy.url))
+        shell(script=provider.make_script() + script)
+        running.enter_context(server)
+        return running.enter_context(proxy), provider, server
+
+    with running:
+        yield start
+
+
+def log_in(tab):
+    """Ask for the login page, as a bookmark does; nobody is asked for anything there."""
+    tab.page.goto(f"{tab.url}/web/login?redirect=/web", wait_until="commit")
+    return tab
+
+
+# ----------------------------------------------------------------
+# Modules that can be asked not to log in
+# ----------------------------------------------------------------
+
+
+PROVIDERS = {
+    "auth_oauth_autologin": lambda url: OAuthProvider(USER, autologin=True),  # for 17.0 only
+    "auth_saml": lambda url: SamlProvider(USER, url),
+}
+
+
+@pytest.mark.parametrize("module", [module for module in PROVIDERS if (ADDONS[0] / module).is_dir()])
+def test_a_page_that_leaves_by_itself_does_not_log_in(run, open_tab, module):
+    site, provider, server = run(module, PROVIDERS[module])
+    first, second = open_tab(site.url), open_tab(site.url)
+    log_in(first).wait_until_loaded()
+    log_in(second)
+    first.expect_notification(ENDED, REASON)
+    first.expect_login_page(ENDED, REASON)
+    first.page.wait_for_load_state("networkidle")
+    first.screenshot(f"{module}-login-page")
+    second.wait_until_loaded().expect_nothing()
+    first.expect_login_page(ENDED, REASON)
+    assert provider.logins == 2
+    # a user who opens the page wants to log in
+    log_in(first)
+    second.expect_notification(ENDED, REASON)
+    first.wait_until_loaded().expect_nothing()
+    second.expect_login_page(ENDED, REASON)
+    assert provider.logins == 3
+    # auth_saml's own, on 18.0 and 19.0
+    assert [line for line in server.unexpected_log_lines() if "ignoring args {'redirect'}" not in line] == []
+
+
+# ----------------------------------------------------------------
+# A module that cannot
+# ----------------------------------------------------------------
+
+
+def test_each_browser_leaves_by_itself_once(run, open_tab):
+    """The reason is in the notification, which stays: the login page is never seen."""
+    site, provider, server = run("op_single_session_login_autologin", lambda url: OAuthProvider(USER))
+    first, second = open_tab(site.url), open_tab(site.url)
+    place = log_in(first).wait_until_loaded().path
+    log_in(second)
+    first.expect_notification(ENDED, REASON, "about to refresh")
+    second.wait_until_loaded()
+    second.expect_notification(ENDED, REASON, "about to refresh")  # the first one has logged in again by itself
+    first.wait_until_loaded()
+    first.expect_notification(ENDED, REASON, "Log in to continue")  # and so has the second one
+    second.wait_until_loaded().expect_nothing()
+    assert provider.logins == 4
+    first.screenshot("stays-notification")
+    first.page.wait_for_timeout(8000)  # longer than a countdown
+    first.expect_notification(ENDED, REASON, "Log in to continue")
+    assert first.path == place
+    second.expect_nothing()
+    assert provider.logins == 4
+    first.notification.get_by_role("button", name="Log in").click()
+    second.expect_notification(ENDED, REASON, "Log in to continue")
+    assert first.wait_until_loaded().path == place
+    first.expect_nothing()
+    assert provider.logins == 5
+    assert server.unexpected_log_lines() == []
+
+
+# ----------------------------------------------------------------
+# The hint on the user form
+# ----------------------------------------------------------------
+
+ALLOW = f"""
+env["res.users"].search([("login", "=", {USER!r})]).allow_multiple_sessions = True
+env.cr.commit()
+"""
+
+
+def test_hint_on_the_user_form(run):
+    """With this module, an OAuth login ends no other session. Without it: test_administration.py."""
+    _site, _provider, server = run("auth_oauth_multi_token", lambda url: OAuthProvider(USER), script=ALLOW)
+    first, second = Device(server), Device(server)
+    for number, device in enumerate((first, second)):
+        [[provider_id]] = psql(device.database, "SELECT id FROM auth_oauth_provider WHERE enabled")
+        state = json.dumps({"d": device.database, "p": int(provider_id)})
+        device.get("/auth_oauth/signin?" + urlencode({"access_token": f"{USER}-{number}", "state": state}))
+    assert alive(first, second) == [True, True]
+    admin = Device(server).login("admin", "admin")
+    [user] = admin.call("res.users", "search_read", [["login", "=", USER]], ["logs_in_with_oauth"])["result"]
+    assert not user["logs_in_with_oauth"]
+    assert server.unexpected_log_lines() == []
