@@ -9,7 +9,7 @@ _logger = logging.getLogger(__name__)
 def _import_sessions(env):
     """Import the sessions that are older than the addon into the login log."""
     env["op.single.session.login"]._import_stored_sessions()
-    # those with a device are imported at their user's next login
+    # sessions with a device are imported at their user's next login
     if not session_store.can_list() and not devices.has_devices(env):
         _logger.warning(
             "Single session: older sessions are NOT IMPORTED, as the session store cannot list them:"
@@ -18,5 +18,5 @@ def _import_sessions(env):
 
 
 def _remove_parameters(env):
-    """Remove the system parameters, which an administrator may have made by hand."""
+    """Delete the system parameters, which an administrator may have created by hand."""
     env["ir.config_parameter"].search([("key", "=like", "op_single_session_login.%")]).unlink()

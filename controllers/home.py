@@ -5,15 +5,15 @@ from odoo.addons.web.controllers import home
 
 from .status import find_end
 
-# Holds of which session's end the login page has shown the reason. Set in the browser, by
-# static/src/login_page_service.js, when the page is seen.
+# Cookie: the session whose reason the login page has shown. static/src/login_page_service.js sets it when the
+# browser has drawn the page.
 SHOWN = "op_single_session_login_shown"
 
 
 class Home(home.Home):
     @route()
     def web_login(self, *args, **kwargs):
-        """Say on the login page why the session has ended."""
+        """Show on the login page why the session has ended."""
         response = super().web_login(*args, **kwargs)
         if response.is_qweb and request.httprequest.method == "GET":
             self._add_reason(response)

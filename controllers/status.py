@@ -9,7 +9,7 @@ from odoo.tools import SQL
 from ..models import session_store
 from ..models.op_single_session_login import NEXT_EXCLUSIVE
 
-# How long the answer to a login may take to bring the browser its new cookie.
+# How long the new cookie of a login may take to reach the browser.
 COOKIE_DELAY = timedelta(minutes=1)
 
 
@@ -45,7 +45,7 @@ class SingleSessionStatus(http.Controller):
 
 
 def find_end(env, sid):
-    """Return the entry of a session that a newer login or an administrator ended, for its user to be notified.
+    """Return the entry of a session that a newer login or an administrator ended, to notify its user.
 
     A browser that logs in again replaces its own session. Its tabs may ask before its new cookie arrives:
     for them, nothing has ended. A browser that still sends the old cookie later is another one. Nor does a

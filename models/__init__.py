@@ -2,7 +2,7 @@
 # ruff: noqa: I001
 from . import parameters  # the system parameters
 from . import session_store  # Odoo's session store: identifiers, finding and deleting sessions
-from . import client  # which browser and address a request comes from
+from . import client  # the browser, the platform and the IP address of a request
 from . import devices  # Odoo's own devices: the only place that knows res.device.log
 from . import op_single_session_login  # the login log: the session check, registering logins
 from . import op_single_session_login_import  # entries for sessions that no login has registered

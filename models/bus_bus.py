@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.http import SessionExpiredException
 
-# Second element of the channel that names the session of a websocket, see ir.websocket.
+# Second element of the channel that names the session of a websocket. See ir.websocket.
 SESSION_CHANNEL = "op_single_session_login"
 
 
@@ -10,7 +10,7 @@ class BusBus(models.Model):
 
     @api.model
     def _poll(self, channels, last=0, ignore_ids=None):
-        """Deliver nothing to the websocket of an ended session: core closes it with 4001.
+        """Deliver nothing to the websocket of an ended session; Odoo then closes it with 4001.
 
         Core itself checks a session at a delivery only if it has a user (``_dispatch_bus_notifications`` in
         ``odoo.addons.bus.websocket``). The holder of the cookie of an ended session can have a session

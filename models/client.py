@@ -1,9 +1,9 @@
-"""Who sends a request: the browser, the platform and the IP address, as far as they are known."""
+"""The browser, the platform and the IP address of a request, as far as they are known."""
 
 import re
 from ipaddress import ip_address
 
-# Where the name that werkzeug gives a browser or a platform needs more than a capital letter.
+# Names of werkzeug that need more than a capital letter.
 NAMES = {
     "chromeos": "ChromeOS",
     "ipad": "iPad",
@@ -14,7 +14,7 @@ NAMES = {
 
 
 def get_client(httprequest):
-    """Return the values of the login log that describe who sends a request.
+    """Return the browser, the platform and the IP address of a request, as values for the login log.
 
     :rtype: dict
     """
@@ -26,15 +26,15 @@ def get_client(httprequest):
 
 
 def get_name(name):
-    """Return the name of a browser or a platform as it is usually written, None if it is unknown."""
+    """Return the usual spelling of a browser or a platform, None if it is unknown."""
     return NAMES.get(name, name.capitalize()) if name else None
 
 
 def get_ip_address(text):
-    """Return the IP address in what a proxy or a socket says of the client; None if there is none.
+    """Return the IP address in the text that a proxy or a socket gives for the client; None if there is none.
 
-    With ``proxy_mode`` a client may get any text through. Some proxies add a port, IPv6 addresses
-    a zone, and a socket for both protocols writes IPv4 addresses as IPv6 ones.
+    With ``proxy_mode``, a client may be able to send any text. Some proxies add a port. IPv6 addresses may
+    have a zone. A socket for both protocols writes IPv4 addresses as IPv6 addresses.
     """
     text = text or ""
     with_port = re.fullmatch(r"\[(.*)\](?::\d+)?|([\d.]+):\d+", text)

@@ -1,6 +1,6 @@
-"""Odoo's own devices (``res.device.log``, 18.0 and later), as far as this addon needs them.
+"""Odoo's own devices (``res.device.log``, 18.0 and later), as far as the addon needs them.
 
-The only place that knows that model. On 17.0 there are no devices: nothing is found and nothing marked.
+The only file that knows that model. 17.0 has no devices: the functions find nothing and mark nothing.
 """
 
 from odoo.tools import SQL
@@ -15,9 +15,9 @@ def has_devices(env):
 def find_unknown(env, user):
     """Return the user's sessions that have a device and no entry in the login log.
 
-    Such are those of logins that another worker took while the addon was being installed. Temporary sessions for
-    reports leave no device. Where a store makes shorter ids than core's (on 18.0 OCA's ``session_db`` and
-    Mangono's ``redis_session_store``), devices hold whole ones of 40 characters, which must not get into the log.
+    For example, a login that another worker served while the addon was being installed. Temporary sessions for
+    reports have no device. Some stores of 18.0 (OCA's ``session_db``, Mangono's ``redis_session_store``) make
+    shorter ids than Odoo: their devices hold whole ids of 40 characters, which must not get into the login log.
 
     :return: a list of dicts: identifier, login_date, browser, platform, ip_address
     """
@@ -43,9 +43,9 @@ def find_unknown(env, user):
 
 
 def find_used_since(env, date, identifiers):
-    """Return those of the identifiers whose sessions were used since a date, on any machine.
+    """Return the identifiers whose sessions were used since a date, on any machine.
 
-    Odoo writes the activity of a session once an hour.
+    Odoo writes a session's activity once an hour.
 
     :rtype: set
     """
@@ -68,7 +68,7 @@ def find_used_since(env, date, identifiers):
 def revoke(env, identifiers):
     """Mark the devices of ended sessions as revoked, as Odoo's own revocation does.
 
-    Without waiting: cleanups of simultaneous logins meet at the same devices.
+    It waits for no lock: the cleanups of simultaneous logins mark the same devices.
     """
     if not has_devices(env) or not identifiers:
         return
@@ -88,7 +88,7 @@ def revoke(env, identifiers):
 
 
 def _find_whole_ids(env, identifiers):
-    """Return what devices hold of sessions with short ids, of which core stores all."""
+    """Return the whole ids that devices hold of sessions with short ids."""
     if not identifiers:
         return []
     env.cr.execute(

@@ -7,12 +7,12 @@ from odoo.http import Session, get_default_session, request, root
 from . import parameters, session_store
 from .op_single_session_login import call_in_new_transaction
 
-# Holds in a session that was opened without a cookie which id its entry gets, should it come back.
+# Key in a session that a program opened without a cookie: the id of its entry, should the session come back.
 RESERVED_ID = "op_single_session_login_id"
 
 
 class Arrival(NamedTuple):
-    """The session of a request as it came, before anything could log in or out."""
+    """The session of a request as it arrived, before anything could log in or out."""
 
     session: Session
     sid: str
@@ -21,7 +21,7 @@ class Arrival(NamedTuple):
 
     @property
     def open_identifier(self):
-        """The session that the browser is logged in with, None if it is not."""
+        """The identifier of the session that the browser is logged in with, None if it is not logged in."""
         return session_store.get_identifier(self.sid) if self.uid and not self.is_ended else None
 
 
@@ -34,10 +34,10 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _match(cls, path_info):
-        """Refuse an ended session before anything else sees it; hide the session from the status route.
+        """Refuse an ended session before any other code sees it; hide the session of a status request.
 
-        ``Request._serve_db`` calls this first, for all that a route serves, what no route matches
-        (attachments, website pages) and the error pages of both. Re-read it at migration.
+        ``Request._serve_db`` calls this first: for routes, for what no route matches (attachments, website
+        pages), and for the error pages of both. Read that method again at migration.
         """
         cls._check_single_session()
         rule, arguments = super()._match(path_info)
@@ -47,9 +47,9 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _authenticate(cls, endpoint):
-        """Refuse an ended session once more: ``retrying`` loads it again before it calls this again.
+        """Refuse an ended session again: ``retrying`` loads the session anew before it repeats this call.
 
-        An addon that overrides ``res.users._compute_session_token`` may cache an earlier answer.
+        The token alone would not refuse it: another addon's override of ``_compute_session_token`` may be cached.
         """
         cls._check_single_session()
         if endpoint.routing.get("single_session_status") and not cls._is_hidden():
@@ -69,14 +69,14 @@ class IrHttp(models.AbstractModel):
         request.single_session_authenticated = False
         if is_ended:
             session_store.make_anonymous(session)
-            # The browser keeps the cookie that it has. The status route knows the ended session by it, and where
-            # the user has just logged in again in the same browser, a late answer would take the new one away.
+            # The browser keeps its cookie. The status route knows the ended session by it. And if the user has just
+            # logged in again in the same browser, a late answer would replace the new cookie.
             session.is_dirty = False
             request.env = api.Environment(request.env.cr, None, session.context)
 
     @classmethod
     def _get_arrival(cls):
-        """Return the arrival of the current session; None if ``retrying`` has loaded it again."""
+        """Return the arrival of the current session; None if ``retrying`` has loaded the session anew."""
         arrival = getattr(request, "single_session_arrival", None)
         return arrival if arrival and arrival.session is request.session else None
 
@@ -143,7 +143,7 @@ class IrHttp(models.AbstractModel):
     def _post_logout(cls):
         """Record that the user has logged out: a later login elsewhere did not end this session.
 
-        Core calls this also for sessions that it refuses, before it has authenticated the request.
+        Odoo also calls this for sessions that it refuses, before it has authenticated the request.
         """
         result = super()._post_logout()
         arrival = cls._get_arrival()
@@ -153,7 +153,7 @@ class IrHttp(models.AbstractModel):
         return result
 
     # ------------------------------------------------------------
-    # What pages need
+    # Data for pages
     # ------------------------------------------------------------
 
     def session_info(self):
@@ -165,7 +165,7 @@ class IrHttp(models.AbstractModel):
 
     @api.model
     def _add_single_session_info(self, session_info):
-        """Give the pages of logged-in users what the browser's service needs."""
+        """Add what the service in the browser needs, for logged-in users."""
         if request.session.uid:
             # sudo - op.single.session.login: users may know which of their own sessions they ended
             log = self.env["op.single.session.login"].sudo()
@@ -178,5 +178,5 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _get_translation_frontend_modules_name(cls):
-        # asked by http_routing alone, which comes with the first module that has a page for portal users
+        # only http_routing calls this, which the first module with portal pages installs
         return [*super()._get_translation_frontend_modules_name(), "op_single_session_login"]

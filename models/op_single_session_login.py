@@ -24,8 +24,8 @@ END_REASONS = [
     ("incomplete", "Incomplete login"),
 ]
 
-# The next entry of the same user that ends others. By -id, in the order of an index that no other has: of a user
-# without such entries, PostgreSQL would otherwise walk the primary key through all entries of other users.
+# The next exclusive entry of the same user. It sorts by -id, the order of the index "newest" and of no other: for a
+# user without such entries, PostgreSQL would otherwise walk the primary key through all entries of other users.
 NEXT_EXCLUSIVE = SQL(
     """
     SELECT *
@@ -50,7 +50,7 @@ def call_in_new_transaction(method, *arguments):
     records = method.__self__
     try:
         if getattr(records.env.cr, "readonly", False):  # 17.0 has no such cursors
-            records.env.cr.rollback()  # its locks would keep the other transaction waiting
+            records.env.cr.rollback()  # its locks would make the other transaction wait
         with records.env.registry.cursor() as cr:
             return method.__func__(records.with_env(api.Environment(cr, SUPERUSER_ID, {})), *arguments)
     except Exception:
@@ -122,7 +122,7 @@ class OpSingleSessionLogin(models.Model):
         ``res.users``, ``ir.http``, ``ir.websocket`` and ``bus.bus`` ask this before they accept a session.
 
         :param str identifier: see ``session_store.get_identifier``
-        :return: True if it has, False if it may live, None if the login log does not know it
+        :return: True if it has ended, False if it is open, None if it has no entry in the login log
         """
         self.env.cr.execute(
             SQL(
@@ -145,8 +145,8 @@ class OpSingleSessionLogin(models.Model):
     def _register_login(self, user, sid):
         """Add the entry of the login that the current request completes.
 
-        It takes effect with the commit of the request's transaction. If that is rolled back,
-        nobody's session ends and the session of the login is refused.
+        The entry takes effect with the commit of the request's transaction. If that is rolled back, no session
+        ends and the session of the login is refused.
 
         :param user: the ``res.users`` record that logs in
         :param str sid: the whole id of the session that the login opens
@@ -155,17 +155,17 @@ class OpSingleSessionLogin(models.Model):
             entry = self._insert_login(user, sid)
             self.env.cr.precommit.add(partial(entry._refuse_unless_stored, sid))
             return
-        self.env.cr.rollback()  # its locks would keep the other transaction waiting
+        self.env.cr.rollback()  # its locks would make the other transaction wait
         with self.env.registry.cursor() as cr:
             self._insert_login(user.with_env(user.env(cr=cr)), sid)
 
     @api.model
     def _is_request_committed(self):
-        """Return whether what the current request writes is kept when it saves its session.
+        """Return whether Odoo commits what the current request writes when it saves the session.
 
-        Not after ``werkzeug.exceptions.abort(response)``: ``Request._serve_db`` (19.0) takes that for
-        a good answer and saves the session, but leaves the transaction uncommitted. Nor in a transaction
-        that may only read, in which 18.0, where it has a replica, opens the session of a JSON login.
+        Not after ``werkzeug.exceptions.abort(response)``: ``Request._serve_db`` (19.0) saves the session as after
+        a good answer, but does not commit the transaction. Not in a transaction that may only read either: 18.0
+        with a replica opens the session of a JSON login in one.
         """
         if getattr(self.env.cr, "readonly", False):  # 17.0 has no such cursors
             return False
@@ -208,13 +208,13 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _insert(self, rows):
-        """Add entries that have no value but the given ones.
+        """Add entries with the given values only.
 
         Not by ``create``: it takes the values of all other columns from ``ir.default`` and the context, which any
         user may set, and runs the code of other addons.
 
-        :param list rows: of dicts, all with the same keys
-        :return: the entries; without those whose id there is already
+        :param list rows: dicts, all with the same keys
+        :return: the new entries; not those whose id exists already
         """
         if not rows:
             return self.browse()
@@ -229,7 +229,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _mend_sequence(self):
-        """Let the next login have the highest id: it would be refused in favor of an older one.
+        """Make sure that the next login gets the highest id. Otherwise an older entry would refuse it.
 
         In a database that was replicated or partly restored, a sequence may be behind its rows.
         """
@@ -244,27 +244,27 @@ class OpSingleSessionLogin(models.Model):
             _logger.error("Single session: MENDED the sequence of the login log, it was behind its rows")
 
     def _refuse_unless_stored(self, sid):
-        """Let a login end no session if its own was not saved: the user would be left without any.
+        """Make a login end no session if its own session was not saved: the user would have none left.
 
-        ``FilesystemSessionStore.save`` does not fail where it may not write the file. Core saves the
-        session before it commits the transaction.
+        ``FilesystemSessionStore.save`` raises no error where it may not write the file. Odoo saves the session
+        before it commits the transaction.
 
         :param str sid: the whole id of the session
         """
         if root.session_store.get(sid).get("uid"):
             return
         self.write({"exclusive": False, "refused": True, "end_reason": "incomplete", "end_date": self.login_date})
-        self.flush_recordset()  # 17.0 and 18.0 have flushed before they call this
+        self.flush_recordset()  # 17.0 and 18.0 flush before they call this method
         _logger.warning("Single session: UNSAVED user=%d: the login ends no session", self.user_id.id)
 
     @api.model
     def _register_incomplete(self, values):
         """Refuse the session of a login whose transaction was rolled back, should it come back.
 
-        :param dict values: of the entry that was rolled back
+        :param dict values: the values of the entry that was rolled back
         """
         if not self.env["res.users"].browse(values["user_id"]).exists():
-            return  # created by that very transaction (LDAP, sign up): no token without a user
+            return  # the same transaction had created the user (LDAP, sign-up): without a user there is no token
         ended = {"exclusive": False, "refused": True, "end_reason": "incomplete", "end_date": values["login_date"]}
         self._insert([{**values, **ended}])
         _logger.info("Single session: REFUSED user=%(user_id)d address=%(ip_address)s: incomplete login", values)

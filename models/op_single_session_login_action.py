@@ -1,4 +1,4 @@
-"""How administrators end sessions."""
+"""The actions of administrators that end sessions."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from .op_single_session_login import call_in_new_transaction
 
 
 def show_notification(message):
-    """Return the action that shows a message and reloads the page's records."""
+    """Return an action that shows a message and reloads the records of the page."""
     return {
         "type": "ir.actions.client",
         "tag": "display_notification",
@@ -29,14 +29,14 @@ def show_notification(message):
 def check_administrator(env):
     """Make sure that the current user may end sessions.
 
-    :raise AccessError: for anybody but administrators with the *Access Rights* role
+    :raise AccessError: for all but administrators with the *Access Rights* role
     """
     if not env.user.has_group("base.group_erp_manager"):
         raise AccessError(_('Only administrators with the "Access Rights" role can end sessions.'))
 
 
 def prepare_end(env):
-    """Return the values of an entry whose session the current user ends as an administrator."""
+    """Return the values for the entry of a session that the current user ends as an administrator."""
     return {"end_reason": "administrator", "end_date": fields.Datetime.now(), "ended_by_user_id": env.uid}
 
 
@@ -44,10 +44,10 @@ class OpSingleSessionLogin(models.Model):
     _inherit = "op.single.session.login"
 
     def action_end(self):
-        """End those of these sessions that are active.
+        """End the active ones of these sessions.
 
         :return: an action that asks for the administrator's password or says how many were ended
-        :raise AccessError: for anybody but administrators with the *Access Rights* role
+        :raise AccessError: for all but administrators with the *Access Rights* role
         :raise UserError: if the administrator's current session is among them, or none is active
         """
         return self._get_endable()._end_by_administrator()

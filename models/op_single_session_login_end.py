@@ -26,7 +26,7 @@ class OpSingleSessionLogin(models.Model):
     def _notify_ended(self, address):
         """Log that sessions have ended. Override this to send a mail, call a webhook or keep an audit record.
 
-        Called after the commit, in a transaction of its own, with entries that share their ``user_id``,
+        The addon calls it after the commit, in a transaction of its own, with entries that share their ``user_id``,
         ``end_reason``, ``ended_by_login_id`` and ``ended_by_user_id``. An error is logged and harms nothing::
 
             def _notify_ended(self, address):
@@ -49,7 +49,7 @@ class OpSingleSessionLogin(models.Model):
     # ------------------------------------------------------------
 
     def _clean_up(self):
-        """Clean up after this login, or after *End all sessions*: end what is older."""
+        """Clean up after this login or *End all sessions*: write the ends of older sessions."""
         self._read_committed()
         self._end_older(self.user_id)
 
@@ -57,9 +57,9 @@ class OpSingleSessionLogin(models.Model):
     def _end_older(self, users):
         """Write the ends of sessions that a newer exclusive entry has ended, delete their files and notify their pages.
 
-        Of simultaneous logins, the one that cleans up is not always the one that ended a session.
+        With simultaneous logins, the login that runs the cleanup is not always the one that ended a session.
 
-        :param users: of whom, or none for all users
+        :param users: whose sessions; an empty recordset for those of all users
         """
         for newer, ended in self._find_ended(users).items():
             replaced = ended.filtered(lambda entry, newer=newer: entry.identifier == newer.replaced_identifier)
@@ -78,7 +78,7 @@ class OpSingleSessionLogin(models.Model):
     def _find_ended(self, users):
         """Return the entries without an end that a newer exclusive entry has ended, by the next such entry.
 
-        Without those that another cleanup is about to write.
+        It skips entries that another cleanup is about to write.
 
         :rtype: dict
         """
@@ -119,7 +119,7 @@ class OpSingleSessionLogin(models.Model):
         """Write the end of these sessions and delete them.
 
         :param address: see ``_notify_ended``
-        :param values: ``end_reason``, ``end_date`` and by what they were ended
+        :param values: ``end_reason``, ``end_date`` and what ended the sessions
         """
         if not self:
             return
@@ -135,7 +135,7 @@ class OpSingleSessionLogin(models.Model):
         devices.revoke(self.env, identifiers)
 
     def _filter_known(self):
-        """Return those of these entries whose sessions are in the store, or were used lately on any machine."""
+        """Return the entries whose sessions are in the store, or were used lately on any machine."""
         identifiers = self.mapped("identifier")
         lately = fields.Datetime.now() - session_store.get_lifetime(self.env)
         used = devices.find_used_since(self.env, lately, identifiers)
@@ -144,28 +144,28 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _notify_pages(self, user):
-        # Core checks the session of a websocket that a message is for, and closes it with 4001.
+        # Odoo checks the session of each websocket that gets the message, and closes those of ended ones with 4001.
         self.env["bus.bus"]._sendone(user.partner_id, "op_single_session_login/ended", {})
 
     # ------------------------------------------------------------
-    # Ends that are no login's
+    # Sessions that no login ends
     # ------------------------------------------------------------
 
     @api.model
     def _end_logged_out(self, identifier):
-        """Write that a user has logged out; the session is refused should a late request save it once more."""
+        """Write that a user has logged out, and refuse the session in case a late request saves it again."""
         self._read_committed()
         entries = self._lock(SQL("identifier = %s", identifier))
         entries._end_by_user("logged_out", entries.user_id)
 
     @api.model
     def _end_others(self, uids, kept_identifier, before_id, by_uid):
-        """Write the ends of the sessions that a new password, or logging out from all devices, ends.
+        """Write the ends of the sessions that a new password or *Log out from all devices* ends.
 
-        :param list uids: of the users whose sessions they are
-        :param str kept_identifier: of the session that goes on, in which it was done
-        :param int before_id: entries from this id on are of later logins
-        :param int by_uid: who did it
+        :param list uids: the ids of the users
+        :param str kept_identifier: the identifier of the current session, which goes on
+        :param int before_id: entries with this id or a higher one belong to later logins
+        :param int by_uid: the id of the user who did it
         """
         self._read_committed()
         by = self.env["res.users"].browse(by_uid)
@@ -181,7 +181,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _lock(self, condition):
-        """Return the entries without an end that meet a condition, but for those that another transaction writes."""
+        """Return and lock the entries without an end that meet a condition. Skip those that others have locked."""
         self.env.cr.execute(
             SQL(
                 """
@@ -201,8 +201,8 @@ class OpSingleSessionLogin(models.Model):
     def _gc_logins(self):
         """Write the ends that are missing, and delete the entries that can decide nothing anymore.
 
-        Ended sessions stay refused for the retention time: one that comes back, from a backup say, must still
-        find the entry that refuses it. The newest exclusive entry of a user stays: it refuses the others.
+        Entries of ended sessions stay for the retention time: a session that comes back, for example from a backup,
+        must still be refused. The newest exclusive entry of a user stays: it refuses the older sessions.
         """
         self._end_older(self.env["res.users"])
         self._end_expired()
@@ -221,7 +221,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _end_expired(self):
-        """Write the ends of sessions that are gone by themselves."""
+        """Write the ends of sessions that have expired."""
         now = fields.Datetime.now()
         unused = self._lock(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
         (unused - unused._filter_known())._end(None, end_reason="expired", end_date=now)

@@ -40,11 +40,11 @@ class OpSingleSessionLogin(models.Model):
         return f"{names[0]} ({names[1]})" if len(names) == 2 else "".join(names)
 
     def _describe_end(self, newer):
-        """Return when an administrator ended this session or which login did, in the user's time zone.
+        """Return the reason why this session ended, as its user reads it, with the time in the user's time zone.
 
         It never contains an IP address.
 
-        :param newer: the next entry that ends others
+        :param newer: the next exclusive entry
         :rtype: str
         """
         by_administrator = self if self.refused else newer if not newer.identifier else self.browse()
@@ -115,14 +115,14 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _search_is_active(self, operator, value):
-        values = value if operator in ("in", "not in") else [value]  # up to 18.0 also a single one
+        values = value if operator in ("in", "not in") else [value]  # up to 18.0 also a single value
         is_wanted = (True in values) == (operator in ("in", "="))
         active = self._find_open(SQL("TRUE"))._filter_known()
         return [("id", "in" if is_wanted else "not in", active.ids)]
 
     @api.model
     def _find_open(self, condition):
-        """Return the entries that meet a condition whose sessions have not ended."""
+        """Return the entries that meet a condition and whose sessions have not ended."""
         self.flush_model(["end_reason", "refused"])
         self.env.cr.execute(
             SQL(

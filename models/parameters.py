@@ -9,7 +9,7 @@ _logger = logging.getLogger(__name__)
 def get_poll_interval(env):
     """Return how often a visible page asks whether its session has ended.
 
-    :return: seconds; 0 when pages do not ask by themselves
+    :return: seconds; 0 for no polling
     :rtype: int
     """
     return _read(env, "op_single_session_login.poll_interval", 30, 5, 3600, or_zero=True)
@@ -35,12 +35,12 @@ def _parse(name, value, default, lowest, highest, or_zero=False):
     try:
         number = int(value or default)
     except ValueError:
-        _logger.warning("Single session: %s is no whole number, %d is used", name, default)
+        _logger.warning("Single session: %s is not a whole number; using %d", name, default)
         return default
     if lowest <= number <= highest or (or_zero and number == 0):
         return number
     bounded = min(max(number, lowest), highest)
     _logger.warning(
-        "Single session: %s is not %sfrom %d to %d, %d is used", name, "0 or " * or_zero, lowest, highest, bounded
+        "Single session: %s is not %sfrom %d to %d; using %d", name, "0 or " * or_zero, lowest, highest, bounded
     )
     return bounded

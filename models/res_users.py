@@ -34,8 +34,8 @@ class ResUsers(models.Model):
             )
 
     def _compute_logs_in_with_oauth(self):
-        # Core's auth_oauth keeps one token per user, and each session's own token is made of it. OCA's
-        # auth_oauth_multi_token keeps one per login elsewhere, and leaves that field alone.
+        # Odoo's auth_oauth keeps one token per user, and computes each session's token from it. OCA's
+        # auth_oauth_multi_token keeps one token per login in another field.
         has_one_token = "oauth_uid" in self._fields and "oauth_access_token_ids" not in self._fields
         for user in self:
             user.logs_in_with_oauth = has_one_token and bool(user.oauth_uid)
@@ -58,8 +58,8 @@ class ResUsers(models.Model):
 
     @api.model
     def _add_missing_default_values(self, values):
-        # No defaults for the bypass: from the context or from ir.default they would get past the field's
-        # groups wherever users are created with sudo (portal invitation, sign up).
+        # No defaults for the bypass: where users are created with sudo (portal invitation, sign-up), a default from
+        # the context or from ir.default would bypass the field's groups.
         return super()._add_missing_default_values({"allow_multiple_sessions": False, **values})
 
     # ------------------------------------------------------------
@@ -67,7 +67,7 @@ class ResUsers(models.Model):
     # ------------------------------------------------------------
 
     def _compute_session_token(self, sid):
-        """Refuse ended sessions and register new ones.
+        """Refuse ended sessions, and register logins.
 
         Core asks for the token at every HTTP request that a route matches, websocket message and
         bus delivery (``check_session`` in ``odoo.service.security``), and with the final session id when it
@@ -91,14 +91,15 @@ class ResUsers(models.Model):
     def _is_opening_session(self, sid):
         """Return whether the current request opens the session with this id for this user.
 
-        Its id is then neither the one that the browser sent nor the one that the request began with. External API
-        calls have no session, a password without the second factor no user in it, and ``/web/become`` no new id.
+        Its id is then neither the one that the browser sent nor the one that the request began with. An external API
+        call has no session. After a password without its second factor, the session has no user. ``/web/become``
+        makes no new id.
         """
         if not request or request.session.uid != self.id or request.session.sid != sid:
             return False
         if request.session.db != self.env.cr.dbname:
-            return False  # 17.0 asks the wrong database when the request is on another one
-        # 19.0 keeps the identifier where it changes the id of an open session
+            return False  # 17.0 asks the wrong database when a request logs in to another one
+        # when 19.0 changes the id of an open session, it keeps the identifier
         sent_sid = request.httprequest.cookies.get("session_id", "")
         return session_store.get_identifier(sent_sid) != session_store.get_identifier(sid)
 
@@ -123,11 +124,11 @@ class ResUsers(models.Model):
         return action
 
     def _end_other_sessions(self):
-        """Write, after the commit, the ends of all sessions of these users but the one that the request is of."""
+        """Write, after the commit, the ends of all sessions of these users except the current one."""
         if not self.ids:
-            return  # while the form of a new user is filled in
+            return  # a new user that is not saved yet
         log = self.env["op.single.session.login"]
-        # what is registered from now on is a login with the new password
+        # logins that are registered from now on use the new password
         before_id = log._reserve_id()
         kept = session_store.get_identifier(request.session.sid) if request else None
         end = partial(call_in_new_transaction, log._end_others, self.ids, kept, before_id, self.env.uid)

@@ -1,4 +1,4 @@
-"""Odoo's session store as this addon uses it, whatever store and series it is.
+"""Odoo's session store as the addon uses it, for all stores and series.
 
 Nothing here decides whether a session may live: the login log does. Databases share the
 store, and a copy of a database has the identifiers of the original. The session itself has the name of
@@ -23,11 +23,11 @@ IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
 
 
 def get_identifier(sid):
-    """Return the part of a session id that may be stored: what core itself stores of it.
+    """Return the part of a session id that may be stored: the part that Odoo itself stores.
 
-    The first 42 characters (``STORED_SESSION_BYTES`` in ``odoo.http``), which the soft rotation of
-    19.0 keeps, also of the 86 that Odoo 20.0 makes; half of a shorter id, as on 17.0 and in the stores
-    of some addons. Alone it opens no session.
+    The first 42 characters (``STORED_SESSION_BYTES`` in ``odoo.http``), which soft rotation on 19.0 keeps, also of the
+    86 characters of Odoo 20.0. Half of a shorter id, as on 17.0 and in the stores of some addons. Alone it opens no
+    session.
 
     :param str sid: a whole session id, or an empty string
     :rtype: str
@@ -49,16 +49,16 @@ def get_lifetime(env):
 
 
 def find_existing(identifiers, dbname, used=()):
-    """Return those of the identifiers that have a session of a database in the store; never raise.
+    """Return the identifiers that have a session of a database in the store; never raise.
 
-    For lists and garbage collection: a store without a path is asked for all its ids, if it has ``list``.
+    Use it for lists and the vacuum: a store without a path is asked for all its ids, if it has ``list``.
 
     :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
-    :param used: those of sessions that were used lately on any machine: they exist too, unless the store has
-        them for another database
-    :return: a list; those of other databases too when the store can't tell databases, and all of them
-        when it can't tell anything
+    :param used: identifiers of sessions that were used lately on any machine: they count as existing, unless the store
+        has them for another database
+    :return: a list; with those of other databases if the store can't tell databases, and all identifiers if it can't
+        tell anything
     """
     identifiers = _select_identifiers(identifiers)
     try:
@@ -125,7 +125,7 @@ def delete_login(session, sid):
 def make_anonymous(session):
     """Remove everything from the session of the current request except its database and debug mode.
 
-    ``Session.logout`` would give the browser a new cookie and forget which companies were selected.
+    ``Session.logout`` would give the browser a new cookie and forget the selected companies.
     """
     kept = {"db": session.db, "debug": session.debug, "context": {"lang": http.request.default_lang()}}
     session.clear()
@@ -133,7 +133,7 @@ def make_anonymous(session):
 
 
 def iter_logged_in(dbname):
-    """Yield the sessions in the store that are logged in to a database; none if the store can't list them.
+    """Yield the stored sessions that are logged in to a database; none if the store can't list its sessions.
 
     :param str dbname: name of the database
     :return: pairs of session identifier and user id
@@ -149,7 +149,7 @@ def _select_identifiers(values):
 
 
 def _exclude_missing(identifiers):
-    """Return the identifiers without those that the store does not have, of whatever database."""
+    """Return the identifiers that the store has, for any database."""
     store = http.root.session_store
     if not hasattr(store, "get_missing_session_identifiers"):
         return identifiers
@@ -158,9 +158,9 @@ def _exclude_missing(identifiers):
 
 
 def _find_sessions(identifiers, dbname=None):
-    """Return the sessions, of one or any database, by their identifiers; several after a soft rotation."""
+    """Return the sessions of one or any database by identifier; after a soft rotation, one has several."""
     wanted, found = set(identifiers), {}
-    # each folder once: there may be very many identifiers
+    # read each folder once: there may be very many identifiers
     starts = {identifier[:2] for identifier in wanted}
     sids = (sid for sid in _iter_sids(starts) if get_identifier(sid) in wanted)
     for session in _iter_sessions(sids, dbname):
@@ -177,18 +177,18 @@ def _iter_sessions(sids, dbname=None):
 
 
 def _iter_sids(starts=("",)):
-    """Yield the ids of the sessions in the store, of a store with a path only those that start so."""
+    """Yield the ids of the stored sessions; if the store has a path, only those with these first characters."""
     if not _get_path():
         for sid in http.root.session_store.list():
             yield sid.decode() if isinstance(sid, bytes) else sid
         return
     for start in starts:
-        # the store scatters its files over folders named after the first two characters
+        # the store keeps its files in folders named after the first two characters
         yield from map(os.path.basename, glob.iglob(os.path.join(glob.escape(_get_path()), start or "*", "*")))
 
 
 def _warn(what, identifiers, error):
-    # without the error's text, which may quote a whole session id
+    # without the text of the error, which may quote a whole session id
     _logger.warning("Single session: the store %s %d sessions (%s)", what, len(identifiers), type(error).__name__)
 
 

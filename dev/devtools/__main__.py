@@ -8,7 +8,7 @@ from .environment import SetupError
 def main():
     command, *arguments = sys.argv[1:]
     sys.argv[0] = f"dev/{command}"
-    # However it is asked to end, also in the background, where shells ignore Ctrl-C: clean up first.
+    # Clean up first, whichever signal ends it, also in the background, where shells ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

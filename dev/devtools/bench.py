@@ -1,4 +1,4 @@
-"""dev/bench: ratios measured in one run. It passes or fails nothing."""
+"""dev/bench: ratios measured in one run. Nothing passes or fails."""
 
 from .environment import DEV, argument_parser
 from .load import MODULES, load_environment

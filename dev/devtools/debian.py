@@ -1,6 +1,6 @@
 """Debian packages for the cache folder: downloaded and unpacked, never installed.
 
-Everything apt keeps is private to the cache; the machine's own lists and sources stay as they are.
+All files of apt are in the cache; the machine's own lists and sources stay as they are.
 """
 
 import os
@@ -13,13 +13,13 @@ ODOO_PACKAGES = (
     "odoo-19 libjs-jquery libjs-underscore libjs-jquery-form fonts-roboto-unhinted fonts-montserrat"
     " fonts-inconsolata fonts-ocr-b"
 ).split()
-# listed in the assets of mail, which every page loads, and left out by Debian
+# Debian leaves it out, but the assets of mail, which every page loads, list it
 LEFT_OUT = "usr/lib/python3/dist-packages/odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def unpack_odoo(cache):
-    """Return the folder of Debian's odoo-19, with the fonts and scripts that its links point at."""
+    """Return the folder of Debian's odoo-19, with the fonts and scripts that its links point to."""
     folder = named_after(cache / "odoo-19.0", *ODOO_PACKAGES, LEFT_OUT)
     if folder.is_dir():
         return folder
@@ -27,7 +27,7 @@ def unpack_odoo(cache):
         release = _apt(cache, "release")
         sid = _apt(cache, "sid", f"deb [signed-by={KEYRING}] {_mirror(release)} sid main\n")
         _unpack(sid, ODOO_PACKAGES, cache, unpacked)
-        # the release's own: sid's newer one has other files
+        # from the machine's release: sid has a newer one with other files
         _unpack(release, ["fonts-font-awesome"], cache, unpacked)
         (unpacked / LEFT_OUT).parent.mkdir()
         (unpacked / LEFT_OUT).touch()
@@ -35,7 +35,7 @@ def unpack_odoo(cache):
 
 
 def unpack(cache, package, *more):
-    """Return the folder of packages of the machine's release, with those they need that the machine has not."""
+    """Return the folder of packages of the machine's release, with the dependencies that the machine lacks."""
     folder = named_after(cache / package, *more)
     if folder.is_dir():
         return folder
@@ -52,13 +52,13 @@ def library_path(folder):
 
 
 def _apt(cache, suite, source=None):
-    """Return the options by which apt keeps to itself, with fresh lists of a suite: the machine's, or a source's."""
+    """Return apt's options for private folders, after updating the lists of the machine's release or a source."""
     state = cache / "apt" / suite
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
     options = [f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache", "-oDebug::NoLocking=1"]
     if os.getuid() == 0:
-        options.append("-oAPT::Sandbox::User=root")  # apt's own user can't enter root's cache
+        options.append("-oAPT::Sandbox::User=root")  # apt's own user may not enter root's cache
     if source:
         (state / "sources.list").write_text(source)
         options += [f"-oDir::Etc::sourcelist={state}/sources.list", "-oDir::Etc::sourceparts=/dev/null"]
@@ -67,7 +67,7 @@ def _apt(cache, suite, source=None):
 
 
 def _mirror(apt):
-    """Return the address of the archive that the machine's own apt uses; it tells only once there are lists."""
+    """Return the address of the archive that the machine's own apt uses. It needs apt's lists."""
     targets = _run(
         "apt-get", *apt, "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"
     )
@@ -79,7 +79,7 @@ def _mirror(apt):
 
 
 def _with_missing_dependencies(apt, *packages):
-    """Return packages and those they depend on that the machine does not have, by name."""
+    """Return the names of packages, and of their dependencies that the machine lacks."""
     plan = _run("apt-get", *apt, "install", "--simulate", "--no-install-recommends", *packages)
     return sorted({*packages, *re.findall(r"^Inst (\S+)", plan, re.MULTILINE)})
 

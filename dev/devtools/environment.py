@@ -1,4 +1,4 @@
-"""Odoo, its Python requirements and a PostgreSQL cluster, all in one cache folder."""
+"""Sets up Odoo, its Python requirements and a PostgreSQL cluster, all in one cache folder."""
 
 import argparse
 import contextlib
@@ -21,8 +21,8 @@ REPOSITORY = DEV.parent
 ADDON = "op_single_session_login"
 SERIES = ("17.0", "18.0", "19.0")
 MIN_POSTGRESQL = 13
-# PostgreSQL refuses to run as root, and root's cache is closed to others: "nobody" runs it, with
-# just the capability to enter that folder, which access(2) heeds only with no_setuid_fixup.
+# PostgreSQL refuses to run as root, and other users may not enter root's cache. So the user "nobody" runs it, with
+# only the capability to enter that folder, which access(2) heeds only with no_setuid_fixup.
 AS_NOBODY = (
     "setpriv --reuid=nobody --regid=nogroup --clear-groups --securebits=+no_setuid_fixup"
     " --inh-caps=+dac_override --ambient-caps=+dac_override --"
@@ -31,7 +31,7 @@ AS_NOBODY = (
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """Where everything is that Odoo needs to run."""
+    """The paths of everything that Odoo needs to run."""
 
     cache: Path
     series: str
@@ -48,7 +48,7 @@ class Environment:
 
     @classmethod
     def from_json(cls, text):
-        """Return the environment that a parent process wrote."""
+        """Return the environment that a parent process wrote as JSON."""
         values = json.loads(text)
         return cls(**{field.name: field.type(values[field.name]) for field in dataclasses.fields(cls)})
 
@@ -62,17 +62,17 @@ class Environment:
 
 
 def argument_parser(command, description):
-    """Return a parser of the arguments that every command on an Odoo takes."""
+    """Return a parser for the arguments of all commands that run Odoo."""
     parser = argparse.ArgumentParser(command, description=description)
     parser.add_argument("--odoo", type=Path, metavar="PATH", help="an Odoo source tree (default: Debian's Odoo 19)")
     return parser
 
 
 def prepare(odoo=None):
-    """Set up what is not there yet and return the environment.
+    """Set up what is missing and return the environment.
 
-    :param Path odoo: an Odoo source tree; without it, Debian's Odoo 19
-    :raise SetupError: when something can be neither found nor made
+    :param Path odoo: an Odoo source tree; if it is None, Debian's Odoo 19
+    :raise SetupError: if something can be neither found nor created
     """
     cache = cache_folder()
     with exclusive(cache / "setup.lock", busy="Waiting for another set-up ..."):
@@ -88,14 +88,14 @@ def prepare(odoo=None):
 
 
 def cache_folder():
-    """Return the folder that holds everything dev/ makes."""
+    """Return the folder for everything that dev/ creates."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / ADDON
     (cache / "addons").mkdir(parents=True, exist_ok=True)
     return cache
 
 
 def released_files():
-    """Return the files of the working tree that a release holds, without asking git, which may not be there."""
+    """Return the files of the working tree that a release contains. It does not need git."""
     left_out = re.findall(r"^/(\S+) export-ignore", (REPOSITORY / ".gitattributes").read_text(), re.MULTILINE)
     left_out = {".git", "__pycache__", "node_modules", *left_out}
     files = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*") if path.is_file())
@@ -104,7 +104,7 @@ def released_files():
 
 @contextlib.contextmanager
 def exclusive(path, busy=None):
-    """Hold the lock of this file, after saying that it is busy if it is."""
+    """Hold the lock of a file. If another process holds it, print a message and wait."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,8 +150,8 @@ def _read_series(odoo_path):
 def odoo_command(environment, *arguments, addons=()):
     """Return the command that starts Odoo.
 
-    By a script, never by ``-m odoo``: with workers, Odoo starts its websocket process by
-    running the script again.
+    It starts a script, never ``-m odoo``: with workers, Odoo starts its websocket process by running the script
+    again.
 
     :param addons: folders of more addons
     """
@@ -193,7 +193,7 @@ def script_environ(environment, **more):
 
 
 def _requirements(series, odoo):
-    """Return the requirements, one a line: ours where there are, else those of the source tree."""
+    """Return the requirements, one per line: ours if there are any, otherwise those of the source tree."""
     ours = DEV / f"requirements-{series}.txt"
     if ours.is_file():
         return ours.read_text()
@@ -206,7 +206,7 @@ def _make_venv(cache, series, requirements):
 
 
 def make_test_venv(cache):
-    """Return the Python that runs the scenarios: their packages do not get along with those of older Odoos."""
+    """Return the Python that runs the scenarios. Their packages conflict with those of older series."""
     return make_venv(cache, "venv-test", (DEV / "requirements-test.txt").read_text())
 
 
@@ -224,11 +224,11 @@ def make_venv(cache, name, requirements):
 
 
 def _fill_venv(folder, python, requirements):
-    # not made under another name and renamed: its scripts hold its path
+    # not created under another name and renamed: its scripts contain its path
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
     listed.write_text(requirements)
-    # some packages that Odoo 17.0 and 18.0 want are built with what later setuptools have dropped
+    # building some packages for Odoo 17.0 and 18.0 needs what later setuptools have dropped
     constraints.write_text("setuptools<81\n")
     environ = {**os.environ, "PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", listed]
@@ -238,9 +238,9 @@ def _fill_venv(folder, python, requirements):
 
 
 def _add_ldap(cache, python):
-    """Give the virtual environment Debian's python3-ldap, which PyPI has only as source.
+    """Add Debian's python3-ldap to the virtual environment. PyPI has its source only.
 
-    :return: the folders of its shared libraries; empty when it does not fit this Python
+    :return: the folders of its shared libraries; empty if it does not fit this Python
     """
     folder = debian.unpack(cache, "python3-ldap")
     packages = folder / "usr/lib/python3/dist-packages"
@@ -258,7 +258,7 @@ def _add_ldap(cache, python):
 
 
 def _find_postgresql(cache):
-    """Return the folder of PostgreSQL's programs and the folders of libraries they need."""
+    """Return the folder of PostgreSQL's programs and the folders of the libraries that they need."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
     if installed and _version(installed[-1]) >= MIN_POSTGRESQL:
         return installed[-1].parent, ""
@@ -272,7 +272,7 @@ def _version(initdb):
 
 
 def _make_cluster(cache, pg_bin, libraries):
-    """Return the folder of the cluster's socket, after making the cluster if there is none."""
+    """Return the folder of the cluster's socket. Create the cluster if there is none."""
     cluster = cache / f"cluster-{pg_bin.parent.name}"
     sockets = cache / "socket"
     if len(str(sockets / ".s.PGSQL.5432")) > 107:
@@ -291,7 +291,7 @@ def _make_cluster(cache, pg_bin, libraries):
 
 
 def with_own_cluster(environment, folder):
-    """Return the environment with a cluster of its own in a folder, for those who stop it amid their work."""
+    """Return the environment with a PostgreSQL cluster of its own, which a test may stop."""
     folder.mkdir()
     return dataclasses.replace(
         environment, cache=folder, pg_socket=_make_cluster(folder, environment.pg_bin, environment.libraries)
@@ -309,7 +309,7 @@ def _postgresql(program, libraries, *arguments):
 
 @contextlib.contextmanager
 def postgresql(environment):
-    """Run the cluster for as long as anybody uses it."""
+    """Run the cluster as long as a command uses it."""
     with (environment.cache / "postgresql.lock").open("w") as users:
         try:
             _start(environment, users)
@@ -362,7 +362,7 @@ def psql(environment, database, query):
 
 
 def free_port():
-    """Return a port of 127.0.0.1 that nobody uses now."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""dev/lint: every static check, each in one line."""
+"""dev/lint: all static checks, one line each."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from .node import make_node_modules
 
 
 def main(_arguments):
-    """Run all checks and return 0 only when all of them found nothing."""
+    """Run all checks and return 0 only if none found anything."""
     python = make_venv(cache_folder(), "venv-lint", (DEV / "requirements-lint.txt").read_text())
     packages = (DEV / "requirements-lint-js.txt").read_text().split()
     modules = make_node_modules(cache_folder(), "node-lint", python.parent, packages)
@@ -22,7 +22,7 @@ def main(_arguments):
 
 
 def commands(tools, modules, addon):
-    """Yield each check: its title, its command, the folder to run it in."""
+    """Yield each check: its title, its command, and the folder to run it in."""
     ruff = ["--no-cache", "--config", DEV / "ruff.toml", "."]
     yield "ruff check", [tools / "ruff", "check", *ruff], REPOSITORY
     yield "ruff format", [tools / "ruff", "format", "--check", *ruff], REPOSITORY
@@ -35,7 +35,7 @@ def commands(tools, modules, addon):
     if translations := [*addon.glob("i18n/*.po*")]:
         yield "OCA PO checks", [tools / "oca-checks-po", *translations], addon.parent
     scripts = [*addon.glob("static/src/**/*.js"), *addon.glob("static/tests/**/*.js")]
-    # beside the packages that they import
+    # next to the packages that they import
     settings = shutil.copy(DEV / "eslint.config.mjs", modules)
     eslint = [tools / "node", modules / "node_modules/eslint/bin/eslint.js", "--config", settings]
     yield "eslint", [*eslint, *scripts], addon
@@ -49,9 +49,9 @@ def commands(tools, modules, addon):
 
 @contextlib.contextmanager
 def staged_copy():
-    """Give a copy of the release beside an empty .git.
+    """Yield a copy of the release next to an empty .git.
 
-    pylint-odoo and OCA's checks find nothing where the manifest lies at the root of a repository.
+    pylint-odoo and OCA's checks find nothing if the manifest is at the root of a repository.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".git").mkdir()

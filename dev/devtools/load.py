@@ -1,4 +1,4 @@
-"""Programs that put load on servers, and the databases they do it with."""
+"""Programs that put load on servers, and the databases that they use."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from .run import install
 from .test import copy_database, drop_databases, find_programs, make_template, run_program
 
 LOAD = f"{ADDON}_load"
-# Databases by what is installed in them. Passwords cost next to nothing where they are not hashed as usual.
+# Databases by the modules installed in them. In all but the hashed ones, passwords cost next to nothing.
 MODULES = {
     "plain": LOAD,
     "addon": f"{LOAD},{ADDON}",
@@ -23,7 +23,7 @@ MODULES = {
 
 @contextlib.contextmanager
 def load_environment(odoo, names):
-    """Give a function that runs a program of dev/ with new databases, which are dropped at the end.
+    """Yield a function that runs a program of dev/ with new databases. Drop them at the end.
 
     :param Path odoo: an Odoo source tree, or None
     :param list names: of databases in ``MODULES``

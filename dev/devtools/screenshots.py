@@ -5,7 +5,7 @@ from .load import load_environment
 
 
 def main(arguments):
-    """Take the pictures anew."""
+    """Take the pictures again."""
     parser = argument_parser("dev/screenshots", "Take the pictures of static/description.")
     options = parser.parse_args(arguments)
     with load_environment(options.odoo, ["addon_hashed"]) as run:

@@ -1,4 +1,4 @@
-"""dev/test: the addon's whole suite on a new database, through Odoo's own runner and on real servers."""
+"""dev/test: the whole suite on a new database, with Odoo's own runner and on real servers."""
 
 import ast
 import contextlib
@@ -40,26 +40,26 @@ from .programs import (
 from .progress import SetupError, step
 from .run import install
 
-# The modules whose ways to log in the suite uses.
+# The modules whose login paths the suite uses.
 MODULES = (
     "web bus portal base_import auth_signup auth_totp auth_totp_mail auth_oauth auth_passkey auth_ldap test_lint"
 ).split()
 
-# Warnings and errors that Odoo logs of itself, and why.
+# Warnings and errors of Odoo itself that are expected, and why.
 EXPECTED = (
     "endpoints are deprecated in Odoo 19",  # said at each external API call
     'UPDATE "discuss_channel_member"',  # Odoo tries again what another request has written meanwhile
     "[HOOT] Viewport size does not match",  # the browser of 18.0's tests has a lower window
 )
-# Odoo's own way to style sheets for languages that are written from right to left.
+# Odoo uses it to make the style sheets of right-to-left languages.
 RTLCSS = "rtlcss@4.3.0"
-# Why a test may be skipped: it is about something that this series does not have.
+# The only reason to skip a test: it is about something that this series does not have.
 ABSENT = "not in this Odoo: "
 LINT = "/test_lint:TestLintOverrideSignatures,/test_lint:ManifestLinter"
 
 
 def main(arguments):
-    """Run everything and return 0 only when all of it passed."""
+    """Run everything and return 0 only if all of it passed."""
     options = parse(arguments)
     environment = prepare(options.odoo)
     programs = find_programs(environment)
@@ -73,7 +73,7 @@ def main(arguments):
 
 
 def find_programs(environment):
-    """Return the variables that tell the scenarios where things are; put into the PATH what Odoo looks for there."""
+    """Return the environment variables with the paths of programs, and add to PATH what Odoo looks for there."""
     python = make_test_venv(environment.cache)
     node = find_node(python)
     with exclusive(environment.cache / "setup.lock", busy="Waiting for another set-up ..."):
@@ -86,7 +86,7 @@ def find_programs(environment):
             "DEV_SESSION_DB": find_session_db(environment),
             "DEV_SINGLE_SIGN_ON": find_single_sign_on(environment),
             "DEV_XMLSEC": find_xmlsec(environment.cache),
-            # the one it brings along needs more libraries than a small machine has
+            # Playwright's own Node needs more libraries than a small machine has
             "PLAYWRIGHT_NODEJS_PATH": node,
         }
         modules = make_node_modules(environment.cache, "node-test", python.parent, [RTLCSS])
@@ -96,7 +96,7 @@ def find_programs(environment):
 
 
 def run_all(environment, programs, expression):
-    """Run the parts and return how many tests passed, failed and are about what this Odoo does not have."""
+    """Run the parts and return how many tests passed, failed, and are absent in this series."""
     output = environment.cache / "output" / environment.series
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
@@ -131,7 +131,7 @@ def parse(arguments):
 
 
 def make_template(environment):
-    """Return the name of a database with Odoo's modules and without the addon, made once."""
+    """Return the name of a database with Odoo's modules and without the addon. It is created once."""
     modules = [name for name in MODULES if has_module(environment, name)]
     template = f"template_{environment.series.replace('.', '_')}"
     made = environment.data / f"{template}.modules"
@@ -157,7 +157,7 @@ def has_module(environment, name):
 
 @contextlib.contextmanager
 def new_database(environment, template):
-    """Give a new database that is a copy of another one, and drop it at the end."""
+    """Create a copy of a database, and drop it at the end."""
     name = f"test_{os.getpid()}"
     try:
         copy_database(environment, template, name)
@@ -174,7 +174,7 @@ def copy_database(environment, template, name):
 
 
 def drop_databases(environment, pid):
-    """Drop the databases that a process made, whose names end with its number."""
+    """Drop the databases of a process: their names end with its id."""
     query = rf"SELECT datname FROM pg_database WHERE datname LIKE '%\_{pid}'"
     for [name] in psql(environment, "postgres", query):
         psql(environment, "postgres", f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -187,7 +187,7 @@ def drop_databases(environment, pid):
 
 
 def odoo_tests(environment, database, output):
-    """Install the addon with its tests; fewer tests than it has, or a skipped one, are failures."""
+    """Install the addon and run its tests. It fails if fewer tests ran than exist, or if one was skipped."""
     log = run_odoo(environment, database, output / "tests.log", "-i", ADDON, "--test-tags", f"/{ADDON}")
     return judge(environment, f"{ADDON} in Odoo {environment.series}", log, count_tests())
 
@@ -212,7 +212,7 @@ def odoo_tests_with_session_db(environment, database, output):
 
 
 def odoo_lint(environment, database, output):
-    """Run Odoo's own checks of override signatures and manifests, over the installed addon."""
+    """Run Odoo's own checks of override signatures and manifests on the installed addon."""
     log = run_odoo(environment, database, output / "lint.log", "-u", "test_lint", "--test-tags", LINT)
     return judge(environment, "Odoo's test_lint", log, 2)
 
@@ -244,7 +244,7 @@ def count_tests():
 
 
 def judge(environment, title, log, expected):
-    """Count what passed, failed and is absent in a log, and print what failed."""
+    """Return how many tests passed, failed and are absent according to a log, and print what failed."""
     results = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log)
     failed, errors, ran = map(int, results[-1]) if results else (0, 0, 0)
     skipped = re.findall(r"^.*: skipped \S+.*$", log, re.MULTILINE)
@@ -261,12 +261,12 @@ def judge(environment, title, log, expected):
 
 
 def may_be_skipped(environment, reason):
-    """Tell whether a test was skipped for a good reason: 19.0 has everything that the suite is about."""
+    """Return whether a test may be skipped, given its reason. 19.0 has everything, so there none may be."""
     return environment.series != "19.0" and ABSENT in reason
 
 
 def unexpected_lines(log):
-    """Return the warnings and errors of a log that are not Odoo's own, each with what it quotes."""
+    """Return the warnings and errors of a log that are not expected, each with its traceback."""
     blocks = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )", log, flags=re.MULTILINE)
     bad = [block for block in blocks if re.match(r"\S+ \S+ \d+ (WARNING|ERROR|CRITICAL) ", block)]
     bad += re.findall(rf"^{ADDON} ERROR .*$", log, re.MULTILINE)
@@ -279,7 +279,7 @@ def unexpected_lines(log):
 
 
 def uninstallation(environment, database, output):
-    """Uninstall the addon; nothing of it may be left in the database."""
+    """Uninstall the addon, and check that nothing of it is left in the database."""
     script = f"env['ir.module.module'].search([('name', '=', '{ADDON}')]).button_immediate_uninstall()\n"
     command = odoo_command(environment, "-d", database, "--no-http")
     command.insert(2, "shell")
@@ -297,7 +297,7 @@ def uninstallation(environment, database, output):
 
 
 def leftovers(environment, database):
-    """Return what a database still has of the addon."""
+    """Return what is left of the addon in a database."""
     query = r"""
         SELECT 'table', table_name FROM information_schema.tables WHERE table_name LIKE '%single\_session%'
         UNION SELECT 'column', table_name FROM information_schema.columns WHERE column_name = 'allow_multiple_sessions'
@@ -316,7 +316,7 @@ def leftovers(environment, database):
 
 
 def scenarios(environment, programs, template, output, expression):
-    """Run the scenarios on servers with workers; one that is skipped without a good reason has failed."""
+    """Run the scenarios on servers with workers. A skipped one counts as failed unless it may be skipped."""
     report = output / "scenarios.xml"
     environ = script_environ(environment, DEV_DATABASE_TEMPLATE=template, DEV_OUTPUT=str(output), **programs)
     command = [
@@ -340,9 +340,9 @@ def scenarios(environment, programs, template, output, expression):
 
 
 def run_program(command, environ, finish=lambda pid: None):
-    """Run a program in a session of its own, and leave no server of it, however this ends.
+    """Run a program in a process session of its own, and stop all its servers at the end, whatever happens.
 
-    :param finish: what to do at the end, with the number of the program's process
+    :param finish: called at the end with the process id of the program
     :return: its exit code
     """
     process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)

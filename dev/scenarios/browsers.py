@@ -1,4 +1,4 @@
-"""Real browsers, and the proxy through which they reach the workers and the websocket process."""
+"""Real browsers, and the proxy between them and the server."""
 
 import contextlib
 import os
@@ -50,14 +50,14 @@ http {{
 """
 
 
-# By which Odoo forbids other pages to show its own in a frame.
+# Headers by which Odoo forbids other pages to show its pages in a frame.
 HIDDEN_HEADERS = "proxy_hide_header X-Frame-Options; proxy_hide_header Content-Security-Policy;"
 
 
 class Proxy:
-    """An nginx in front of a server, as Odoo's documentation wants it for workers.
+    """An nginx in front of a server, as Odoo's documentation describes for workers.
 
-    At ``/around`` it has a page with a frame; on its other port that page is of another origin than Odoo's.
+    It has a page with a frame at ``/around``. On its other port, that page has another origin than Odoo.
     """
 
     def __init__(self, server, folder, websocket=True, frames=False):
@@ -65,7 +65,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
         self.other_url = f"http://127.0.0.1:{other_port}"
         self.folder = folder
-        # without: nobody listens there
+        # without a websocket: a port where no program listens
         websocket_port = server.websocket_port if websocket else free_port()
         self.settings = NGINX.format(
             folder=folder,
@@ -113,7 +113,7 @@ class Tab:
         return self
 
     def login(self, login, path="/web", database=None, wait=True):
-        """Log in, and unless told otherwise wait for the page that was asked for."""
+        """Log in, and by default wait for the requested page."""
         query = f"&db={database}" if database else ""
         self.open(f"/web/login?redirect={path}{query}")
         return self.send_login(login, wait=wait)
@@ -166,7 +166,7 @@ class Tab:
         assert "127.0.0.1" not in self.notification.inner_text()
 
     def expect_login_page(self, *texts):
-        """Wait until the countdown is over and the login page is there; return where it leads back to."""
+        """Wait for the login page after the countdown, and return the path that it leads back to."""
         self.page.wait_for_url("**/web/login?**", timeout=20_000)
         for text in texts:
             expect(self.page.locator(".alert-warning")).to_contain_text(text)
@@ -174,9 +174,9 @@ class Tab:
         return parse_qs(urlsplit(self.page.url).query)["redirect"][0]
 
     def expect_nothing(self):
-        """Nothing is shown after the server was asked once more.
+        """Expect that the page shows nothing after another status request.
 
-        What Odoo itself says of a lost connection, on a busy machine, is another matter.
+        Odoo's own notice of a lost connection, on a busy machine, does not count.
         """
         with self.page.expect_response("**/op_single_session_login/status"):
             self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

@@ -11,9 +11,9 @@ from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
 from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
 
-# What Chromium would ask of the network by itself.
+# Stops the requests that Chromium sends by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-# An address that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* there.
+# A host that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* headers there.
 HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
@@ -38,7 +38,7 @@ env.cr.commit()
 
 @pytest.fixture(scope="session")
 def make_database():
-    """Create databases; dev/test drops what ends with the number of this process."""
+    """Create databases. dev/test drops those whose names end with the id of this process."""
 
     def make(name, template=os.environ["DEV_DATABASE_TEMPLATE"]):
         name = f"{name}_{os.getpid()}"
@@ -63,7 +63,7 @@ def plain_database(make_database, people):
 
 @pytest.fixture(scope="session")
 def addon_database(make_database, plain_database):
-    """A database with the addon that no server has open, to be copied."""
+    """A database with the addon that no server uses, to be copied."""
     name = make_database("addon", plain_database)
     odoo("-d", name, "-i", ADDONS, "--stop-after-init")
     return name
@@ -71,7 +71,7 @@ def addon_database(make_database, plain_database):
 
 @pytest.fixture(scope="session")
 def databases(make_database, addon_database):
-    """Two databases with the addon; the same users have the same ids in both."""
+    """Two databases with the addon. Users have the same ids in both."""
     return [make_database(name, addon_database) for name in ("first", "second")]
 
 
@@ -88,7 +88,7 @@ def shared_server(databases, folder):
 
 @pytest.fixture
 def server(shared_server):
-    """The server of most scenarios; its log must stay clean in each of them."""
+    """The server of most scenarios. Each of them must leave its log clean."""
     before = len(shared_server.unexpected_log_lines())
     yield shared_server
     assert shared_server.unexpected_log_lines()[before:] == []
@@ -96,14 +96,14 @@ def server(shared_server):
 
 @pytest.fixture(scope="session")
 def single_database_server(databases, folder):
-    """With several databases, core loses the login form's database when it retries a request."""
+    """With several databases, Odoo loses the login form's database when it retries a request."""
     with Server(databases[:1], folder / "single") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def server_with_own_postgresql(databases, folder):
-    """A server whose PostgreSQL may be stopped, and the context in which it is."""
+    """A server with a PostgreSQL of its own, and a context manager that stops it."""
     own = with_own_cluster(ENVIRONMENT, folder / "postgresql")
     with contextlib.ExitStack() as running:
         cluster = running.enter_context(contextlib.ExitStack())
@@ -139,7 +139,7 @@ def login(people):
 
 @pytest.fixture(scope="module")
 def launch():
-    """Start a Chromium; its language is an option, since websockets do not have their page's."""
+    """Start a Chromium. Its language is an option of the program, since websockets do not use that of a page."""
     with sync_playwright() as playwright:
 
         def start(lang="en-US"):
@@ -181,7 +181,7 @@ def admin(single_database_server):
 
 @pytest.fixture
 def poll_every(admin):
-    """Set the poll interval for the pages that are opened next, in seconds."""
+    """Set the poll interval, in seconds, for pages that are opened later."""
 
     def write(seconds):
         assert "error" not in admin.call(

@@ -1,6 +1,6 @@
-"""What no browser sends, and a server that it is sent to.
+"""Requests that no browser sends, and a server to send them to.
 
-What Odoo fails at by itself, with or without the addon, is left out; a comment says so each time.
+Input that makes Odoo itself fail, with or without the addon, is left out. A comment says so each time.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from devtools.test import unexpected_lines
 from servers import Device, odoo_source, stored
 
-configuration.set_hypothesis_home_dir(Path(os.environ["DEV_OUTPUT"]) / "hypothesis")  # not into the repository
+configuration.set_hypothesis_home_dir(Path(os.environ["DEV_OUTPUT"]) / "hypothesis")  # outside the repository
 JSON, FORM = (b"Content-Type", b"application/json"), (b"Content-Type", b"application/x-www-form-urlencoded")
 HALF = 42 if "{84}" in odoo_source("http.py") else 20  # of a session id; 17.0 has shorter ones
 STATE = """
@@ -27,7 +27,7 @@ STATE = """
 
 
 def fuzz(count, *examples, **strategies):
-    """Run a test with so many cases, the same ones each time."""
+    """Run a test with a number of cases, the same ones each time."""
 
     def decorate(test):
         for values in examples:
@@ -43,7 +43,7 @@ def fuzz(count, *examples, **strategies):
 # Garbage
 # ----------------------------------------------------------------
 
-# Odoo fails to search for zeros and for halves of surrogate pairs.
+# Odoo fails when it searches for NUL characters or halves of surrogate pairs.
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | text,
@@ -52,11 +52,11 @@ anything = st.recursive(
 )
 # Odoo fails at hosts with a broken xn-- label, and on 18.0 and 17.0 at brackets in them.
 noise = st.binary(max_size=30).map(lambda value: value.translate(None, b"\r\n[]").replace(b"xn--", b""))
-# Odoo's workers refuse lines of more than 64 KiB, and call it an error.
+# Odoo's workers refuse lines of more than 64 KiB and log an error.
 long = noise.map(lambda value: value * 300) | st.just(b"x" * 12000)
 odd = noise | long | st.sampled_from([b"", b"\0", b"\x0b\x1c\x85", b"\xff", b"%s%00", b"../../etc/passwd", b"'\"\\012"])
 
-halves = st.text("0123456789abcdef", min_size=HALF, max_size=HALF).map(str.encode)  # every series takes these
+halves = st.text("0123456789abcdef", min_size=HALF, max_size=HALF).map(str.encode)  # valid in every series
 sids = st.one_of(
     st.sampled_from([b"<alive>", b"<ended>", b'"<ended>"', b'"<ended>\\012"', b"<alive half>", b"<ended half>"]),
     st.builds(bytes.__add__, st.sampled_from([b"<alive half>", b"<ended half>"]), halves),
@@ -75,12 +75,12 @@ X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port Authorizatio
 header = st.tuples(st.sampled_from(names.encode().split()), st.sampled_from(usual) | odd)
 headers = st.lists(header, max_size=5, unique_by=lambda pair: pair[0])
 
-# Odoo takes a parameter called self for its own.
+# Odoo takes a parameter called self for its own argument.
 parameters = st.sampled_from([b"db", b"debug", b"redirect", b"lang", b"error", b"login", b"session_id"]) | noise
 queries = st.lists(st.tuples(parameters.filter(lambda name: name != b"self"), odd), max_size=2).map(
     lambda pairs: "&".join("=".join(map(quote_from_bytes, pair)) for pair in pairs)
 )
-# Odoo fails to search for an attachment with a zero in its path.
+# Odoo fails when it searches for an attachment with a NUL character in its path.
 paths = odd.map(lambda value: quote_from_bytes(value.replace(b"\0", b"")))
 methods = st.sampled_from(["GET"] * 6 + "HEAD POST PUT OPTIONS DELETE FOO".split())
 
@@ -91,7 +91,7 @@ methods = st.sampled_from(["GET"] * 6 + "HEAD POST PUT OPTIONS DELETE FOO".split
 
 
 class Target:
-    """A server, people whose sessions nothing may touch, and what is checked after each request."""
+    """A server, users whose sessions must not change, and the checks after each request."""
 
     def __init__(self, server, connection):
         self.server, self.connection, self.log_read = server, connection, 0
@@ -105,15 +105,15 @@ class Target:
         self.words = {"<alive>": ada, "<ended>": bob, "<alive half>": ada[:HALF], "<ended half>": bob[:HALF]}
 
     def fill(self, cookies):
-        """Put session ids of this run where there are words for them, and return the header."""
+        """Replace placeholders with session ids of this run, and return the header."""
         for word, sid in self.words.items():
             cookies = cookies.replace(word.encode(), sid.encode(), 4)
         return b"Cookie", cookies
 
     def send(self, method, path, headers=(), body=b"", expected=(), opens=False):
-        """Send a request as it is, and check the answer, the log and the state. Workers keep no connection open."""
+        """Send a request unchanged, and check the answer, the log and the state. Workers keep no connection open."""
         host = dict(headers).get(b"Host", b"127.0.0.1:%d" % self.server.port)
-        # the garbage last: the server knows how much to read before it stumbles
+        # the garbage comes last, so that the server knows the length of the body before it fails
         lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: " + host, b"Content-Length: %d" % len(body)]
         lines += [b"%s: %s" % header for header in headers if header[0] != b"Host"]
         before = self.state()
@@ -133,7 +133,7 @@ class Target:
         return answer
 
     def call(self, name, model, method, args, kwargs, expected=()):
-        """Call a method as somebody or nobody, and return the result or the name of the error."""
+        """Call a method as a user or as nobody, and return the result or the name of the error."""
         cookie = b"session_id=%s" % (self.people[name].sid if name else "").encode()
         body = json.dumps({"params": {"model": model, "method": method, "args": args, "kwargs": kwargs}}).encode()
         path = f"/web/dataset/call_kw/{model}/{method}"
@@ -144,7 +144,7 @@ class Target:
         assert "error" not in self.people["admin"].call("ir.config_parameter", "set_param", key, value)
 
     def problems(self, expected=()):
-        """Return what is new in the log and not expected."""
+        """Return the new lines of the log that are not expected."""
         with self.server.log.open(errors="replace") as log:
             log.seek(self.log_read)
             text = log.read()
@@ -153,7 +153,7 @@ class Target:
         return lines + re.findall("^Traceback .*", text, re.MULTILINE)
 
     def file_of(self, sid):
-        """Return the file of this very session: Odoo makes others with the same half for who asks for a debug mode."""
+        """Return the file of this session id. With a debug mode, Odoo makes others with the same identifier."""
         return self.server.sessions / sid[:2] / sid
 
     def files(self):
@@ -166,11 +166,11 @@ class Target:
             return cursor.fetchall(), [[stored(file)[key] for key in ("uid", "session_token")] for file in self.files()]
 
     def possible_states(self, cookies, headers):
-        """Return what the status of a request with these headers may be."""
+        """Return the states that a status request with these headers may get."""
         if dict(headers).get(b"X-Odoo-Database"):
-            return ["none"]  # none of these is the server's
+            return ["none"]  # no database of the server has such a name
         sent = re.findall(rb"(?:^|; )session_id=([^;]*)", cookies)
-        if len(sent) == 1 and re.fullmatch(rb"[\w-]{%d}" % (2 * HALF), sent[0]):  # what Odoo takes for a session id
+        if len(sent) == 1 and re.fullmatch(rb"[\w-]{%d}" % (2 * HALF), sent[0]):  # what Odoo accepts as a session id
             sid = sent[0].decode()
             ended = sid.startswith(self.words["<ended half>"])
             return ["alive" if sid == self.words["<alive>"] else "ended" if ended else "none"]

@@ -1,4 +1,4 @@
-"""Identity providers that ask no user anything, on free ports of 127.0.0.1: for OAuth, and for SAML as a program."""
+"""Identity providers for OAuth and SAML that log in without asking the user, on free ports of 127.0.0.1."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ SAML_PROVIDER = Path(__file__).with_name("saml_provider.py")
 
 
 class OAuthHandler(BaseHTTPRequestHandler):
-    """Sends every browser back with a new token of the one user that it knows."""
+    """Sends every browser back with a new token of its only user."""
 
     def do_GET(self):
         parts = urlsplit(self.path)
@@ -42,7 +42,7 @@ class OAuthHandler(BaseHTTPRequestHandler):
 
 
 class OAuthProvider:
-    """An OAuth provider for one user; it counts the logins it was asked for."""
+    """An OAuth provider for one user. It counts the logins."""
 
     def __init__(self, user, **values):
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), OAuthHandler)
@@ -63,7 +63,7 @@ class OAuthProvider:
         return self.server.logins
 
     def make_script(self):
-        """Return a script for Odoo's shell by which the user logs in here, and with no other provider."""
+        """Return a script for Odoo's shell that makes this the user's only provider."""
         values = {
             "name": "Here",
             "client_id": "odoo",
@@ -84,7 +84,7 @@ env.cr.commit()
 
 
 class SamlProvider:
-    """A SAML provider for one user; it counts the logins it was asked for."""
+    """A SAML provider for one user. It counts the logins."""
 
     def __init__(self, user, url):
         self.user = user
@@ -110,7 +110,7 @@ class SamlProvider:
         return int(requests.get(f"{self.settings['url']}/logins", timeout=10).text)
 
     def make_script(self):
-        """Return a script for Odoo's shell by which the user logs in here, without being asked."""
+        """Return a script for Odoo's shell that makes the user log in here, without a click."""
         return f"""
 provider = env["auth.saml.provider"].create({{
     "name": "Here", "body": "Here", "entity_id": "odoo", "autoredirect": True, "sig_alg": "SIG_RSA_SHA256",

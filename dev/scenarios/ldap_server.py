@@ -1,4 +1,4 @@
-"""An LDAP server with one person, on a free port of 127.0.0.1 that it prints."""
+"""An LDAP server with one user, on a free port of 127.0.0.1. It prints the port."""
 
 import io
 import sys
@@ -30,7 +30,7 @@ class Factory(ServerFactory):
     def __init__(self, root):
         self.root = root
 
-    def buildProtocol(self, address):  # noqa: N802 twisted's name
+    def buildProtocol(self, address):  # noqa: N802 the name comes from twisted
         protocol = super().buildProtocol(address)
         protocol.debug = False
         return protocol

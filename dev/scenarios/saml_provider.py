@@ -1,4 +1,4 @@
-"""A SAML identity provider that says of every browser that it is one user's, on a free port that it prints.
+"""A SAML identity provider that logs every browser in as one user, on a free port. It prints its settings.
 
 It runs in the environment of an Odoo, with pysaml2. Arguments: the user, and the address of that Odoo.
 """
@@ -24,7 +24,7 @@ from saml2.saml import NAMEID_FORMAT_UNSPECIFIED, NameID
 from saml2.server import Server
 
 ACS = "/auth_saml/signin"
-# The metadata of Odoo, as far as its provider needs them.
+# Odoo's metadata, as far as the provider needs them.
 ODOO = """<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="odoo">
   <SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
     <KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data>
@@ -115,7 +115,7 @@ class Provider(ThreadingHTTPServer):
         return FORM.format(action=self.location, response=encoded, state=html.escape(state))
 
     def describe(self):
-        """Return what Odoo must know of this provider; both sign with the same key."""
+        """Return what Odoo must know about this provider. Both sign with the same key."""
         key, certificate = (base64.b64encode(path.read_bytes()).decode() for path in (self.key, self.certificate))
         metadata = str(entity_descriptor(self.settings))
         return {"url": self.url, "metadata": metadata, "key": key, "certificate": certificate}

@@ -1,4 +1,4 @@
-"""Takes the pictures of the addon's page in the Apps menu, and draws its icon and its banner."""
+"""Takes the pictures for the addon's page in the Apps menu, and draws its icon and banner."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ def make_people(server):
 
 
 def come_from(headers, server, number):
-    """Let requests come from an address that is kept for documentation."""
+    """Make requests come from an IP address that is reserved for documentation."""
     headers.update({"X-Forwarded-For": f"192.0.2.{number}", "X-Forwarded-Host": f"127.0.0.1:{server.port}"})
 
 
@@ -124,7 +124,7 @@ def picture(tab, name):
 
 
 def draw(chromium):
-    """Turn the icon into pixels, and compose the banner of it and of the pictures."""
+    """Draw the icon as PNG, and the banner from the icon and the pictures."""
     icon = (DESCRIPTION / "icon.svg").read_text()
     page = chromium.new_page(viewport={"width": 128, "height": 128})
     page.set_content(f'<body style="margin: 0">{icon}</body>')

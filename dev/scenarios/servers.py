@@ -1,4 +1,4 @@
-"""Odoo servers with several workers, and the devices that people log in with."""
+"""Odoo servers with several workers, and devices that log in to them."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def psql(database, query):
 
 @contextlib.contextmanager
 def locked(database, table, condition):
-    """Hold a lock on rows of a table, as a transaction does that has changed them."""
+    """Lock rows of a table, as a transaction that has changed them does."""
     connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database)
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute(f"SELECT FROM {table} WHERE {condition} FOR UPDATE")
@@ -43,12 +43,12 @@ def locked(database, table, condition):
 
 
 def odoo_command(*arguments, addons=()):
-    """Return the command that starts Odoo with the addon of faults at hand."""
+    """Return the command that starts Odoo with the addons of dev/ in its path."""
     return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons", *addons])
 
 
 def odoo(*arguments, script=None, addons=(), environ=()):
-    """Run Odoo until it stops, with a script for its shell perhaps; return what that printed."""
+    """Run Odoo until it stops, optionally with a script for its shell; return what it printed."""
     command = [*odoo_command(addons=addons), "--max-cron-threads=0", "--no-http", *arguments]
     if script:
         command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
@@ -59,7 +59,7 @@ def odoo(*arguments, script=None, addons=(), environ=()):
 
 
 class Server:
-    """An Odoo server with workers and its websocket process, for as long as the context lasts."""
+    """An Odoo server with workers and a websocket process. It runs as long as the context."""
 
     def __init__(self, databases, folder, *options, environ=(), addons=()):
         self.databases = databases
@@ -70,7 +70,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
         self.command = [
-            # Root without its capabilities obeys the modes of files, as an ordinary user does.
+            # Without its capabilities, root obeys file permissions as an ordinary user does.
             *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []),
             *odoo_command(addons=addons),
             f"--data-dir={self.data}",
@@ -103,7 +103,7 @@ class Server:
         self.stop()
 
     def wait(self, seconds=120):
-        """Wait for both ports: without the websocket process no push would ever come."""
+        """Wait for both ports: without the websocket process, no message would arrive."""
         deadline = time.monotonic() + seconds
         for port in self.ports:
             while not self.answers(port):
@@ -128,11 +128,11 @@ class Server:
         return self.data / "sessions"
 
     def files_of(self, sid):
-        """Return the files of a session and of what it was rotated to."""
+        """Return the files of a session, also after a soft rotation."""
         return list((self.sessions / sid[:2]).glob(identifier_of(sid) + "*"))
 
     def unexpected_log_lines(self):
-        """Return the warnings and errors of the log that a healthy server does not have."""
+        """Return the unexpected warnings and errors of the log."""
         return unexpected_lines(self.log.read_text())
 
     def single_session_lines(self):
@@ -140,7 +140,7 @@ class Server:
 
 
 class Device:
-    """A browser of its own."""
+    """A browser with its own cookies, without pages."""
 
     def __init__(self, server, database=None):
         self.server = server
@@ -165,14 +165,14 @@ class Device:
         return self.http.get(self.server.url + path, timeout=60, **options)
 
     def open_login_page(self, path="/web/login"):
-        """Open a page with a form and keep the token that the form must be sent with."""
+        """Open a page with a form, and keep the token that the form must send."""
         separator = "&" if "?" in path else "?"
         page = self.get(f"{path}{separator}db={self.database}").text
         self.token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page)
         self.token = self.token.group(1) or self.token.group(2)
 
     def send_login(self, login, password=PASSWORD, path="/web/login"):
-        """Send the form of the page that was opened, and return the answer."""
+        """Send the form of the open page, and return the answer."""
         data = {"login": login, "password": password, "csrf_token": self.token}
         return self.http.post(self.server.url + path, data=data, allow_redirects=False, timeout=60)
 
@@ -197,16 +197,16 @@ class Device:
         return self.rpc(path, model=model, method=method, args=args, kwargs=kwargs)
 
     def prove_identity(self, answer, password=PASSWORD):
-        """Give the password that an answer asks for, and return what comes of it."""
+        """Send the password that an answer asks for, and return the next answer."""
         check = answer["result"]["res_id"]
-        self.call("res.users.identitycheck", "write", [check], {"password": password})  # 19.0 has it in the context
+        self.call("res.users.identitycheck", "write", [check], {"password": password})  # 19.0 reads it from the context
         return self.call("res.users.identitycheck", "run_check", [check], context={"password": password})
 
     @property
     def uid(self):
         """The id of the user that the server takes this device for, None if it is logged out.
 
-        Asking leaves the cookie as it was, as a stolen one would be kept.
+        The request leaves the cookie unchanged, as the thief of a cookie would.
         """
         sid = self.sid
         uid = self.call("res.users", "context_get").get("result", {}).get("uid")
@@ -215,7 +215,7 @@ class Device:
         return uid
 
     def hold_back(self, path, payload):
-        """Send a POST up to its last byte; return a function that sends it and returns the answer."""
+        """Send a POST except for its last byte. Return a function that sends the byte and returns the answer."""
         body = json.dumps(payload).encode()
         head = (
             f"POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{self.server.port}\r\nContent-Type: application/json\r\n"
@@ -233,7 +233,7 @@ class Device:
 
 
 def identifier_of(sid):
-    """Return what is stored of a session id: as core, 42 characters, or half of a shorter one."""
+    """Return the identifier of a session id: 42 characters, as Odoo stores, or half of a shorter id."""
     return sid[: min(len(sid) // 2, 42)]
 
 
@@ -246,7 +246,7 @@ def stored(path):
     content = Path(path).read_bytes()
     if content.startswith(b"{"):
         return json.loads(content)
-    return pickle.loads(content)  # noqa: S301 what a server of these scenarios, a 17.0, has written
+    return pickle.loads(content)  # noqa: S301 written by a 17.0 server of these scenarios
 
 
 def wait_until(condition, seconds=30):
@@ -258,12 +258,12 @@ def wait_until(condition, seconds=30):
 
 
 def odoo_source(path):
-    """Return a source file of Odoo, to see what this one can do."""
+    """Return a source file of Odoo, to see what this series can do."""
     return (ENVIRONMENT.odoo_path / "odoo" / path).read_text()
 
 
 def skip_without(what, there):
-    """Skip the scenario of something that this Odoo does not have; dev/test takes that on 19.0 for a failure."""
+    """Skip a scenario about something that this series does not have. On 19.0, dev/test counts it as failed."""
     if not there:
         pytest.skip(ABSENT + what)
 

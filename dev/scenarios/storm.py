@@ -19,17 +19,17 @@ HAUNTS = ("/web?debug=1", STATUS, "/web/session/get_session_info?debug=1")
 
 
 class Storm:
-    """One user in one database, the sessions that were ended so far, and what went wrong."""
+    """One user in one database, the sessions that have ended so far, and the failures."""
 
     def __init__(self, server, database, seed, has_addon):
         self.server = server
         self.database = database
-        self.random = random.Random(seed)  # noqa: S311 to repeat a storm, not to keep a secret
+        self.random = random.Random(seed)  # noqa: S311 for repeatable storms, not for secrets
         self.has_addon = has_addon
         self.answers = Counter()
         self.failures = []
         self.ended = []  # session ids
-        self.rotates, self.rotations = False, 0  # 17.0 and 18.0 do not
+        self.rotates, self.rotations = False, 0  # 17.0 and 18.0 do not rotate
         self.survivor = None
         self.pool = ThreadPoolExecutor(AT_ONCE + 8)
         self.admin = self.device().login("admin", "admin")
@@ -44,7 +44,7 @@ class Storm:
         return device
 
     def run(self, rounds):
-        """Stop at the first round in which something went wrong."""
+        """Run rounds until one of them fails."""
         for number in range(1, rounds + 1):
             disturbances = [name for name in DISTURBANCES if self.random.random() < 0.4]
             try:
@@ -85,7 +85,7 @@ class Storm:
         self.expect_over(self.ended[-3 * AT_ONCE :])
 
     def start_together(self, actions):
-        """Run all actions at the same moment, and fail if one of them fails."""
+        """Start all actions at the same moment, and fail if one of them fails."""
         barrier = threading.Barrier(len(actions))
 
         def start(action):
@@ -100,7 +100,7 @@ class Storm:
             self.failures.append(f"a login was answered {status}")
 
     def haunt(self, device):
-        """Send requests that save the session or make it rotate, while it is being ended."""
+        """Send requests that save or rotate the session while a login ends it."""
         sid = device.sid
         for path in HAUNTS:
             if "get_session_info" in path:
@@ -115,7 +115,7 @@ class Storm:
             self.admin.call("res.users", "write", [self.user_id], {"allow_multiple_sessions": ticked})
 
     def make_rotate(self, device):
-        """Make a session so old that 19.0 gives it another id at its next request."""
+        """Make a session so old that 19.0 changes its id at the next request."""
         for file in self.server.files_of(device.sid):
             session = stored(file)
             self.rotates = "create_time" in session
@@ -123,10 +123,10 @@ class Storm:
                 file.write_text(json.dumps({**session, "create_time": time.time() - 4 * 3600}))
 
     def judge(self, devices):
-        """Exactly one session lives: of this round's, and of those before it."""
+        """Check that exactly one session is open, of this round and those before it."""
         living = [device for device, uid in zip(devices, self.pool.map(uid_of, devices), strict=True) if uid]
         if len({identifier_of(device.sid) for device in living}) != 1:
-            self.failures.append(f"{len(living)} sessions live")
+            self.failures.append(f"{len(living)} sessions are open")
             return
         [self.survivor] = living[:1]
         self.ended += [device.sid for device in devices if device.sid and device not in living]
@@ -135,7 +135,7 @@ class Storm:
         devices = [self.device(sid) for sid in sids]
         revived = sum(map(bool, self.pool.map(uid_of, devices)))
         if revived:
-            self.failures.append(f"{revived} of {len(sids)} ended sessions live again")
+            self.failures.append(f"{revived} of {len(sids)} ended sessions are open again")
 
 
 def uid_of(device):
@@ -143,11 +143,11 @@ def uid_of(device):
 
 
 def rage(database, rounds, seed, has_addon):
-    """Let the storm rage on a server of its own: with one database, no request is for none."""
+    """Run the storm on a server of its own. With one database, each request has a database."""
     with Server([database], Path(os.environ["DEV_OUTPUT"]) / database) as server:
         storm = Storm(server, database, seed, has_addon)
         storm.run(rounds)
-        # what Odoo says of a transaction that it then repeats
+        # Odoo logs this for a transaction that it then repeats
         storm.failures += [line for line in server.unexpected_log_lines() if "could not serialize access" not in line]
     return storm
 

@@ -1,4 +1,4 @@
-"""What administrators see and do, in a real browser."""
+"""What administrators see and do in a real browser."""
 
 import re
 
@@ -10,7 +10,7 @@ from servers import PASSWORD, Device, alive, odoo, psql, skip_without_devices
 
 @pytest.fixture
 def administrator(open_tab):
-    """The tab of somebody who may administer users and nothing else."""
+    """The tab of an administrator who may only manage users."""
     return open_tab().login("max")
 
 
@@ -42,7 +42,7 @@ def select(tab, *rows):
 
 
 def press(tab, name):
-    """Press a button for what is selected, or in a row."""
+    """Click a button for the selected rows."""
     tab.page.locator(f".o_control_panel button[name={name}]").first.click()
 
 
@@ -53,11 +53,11 @@ def prove_identity(tab):
 
 
 def choose(tab, menu, *names):
-    """Choose from a menu of the search bar: filters or groups."""
+    """Choose filters or groups from the menu of the search bar."""
     toggler = tab.page.locator(".o_searchview_dropdown_toggler")
     toggler.click()
     for name in names:
-        # what is chosen already has a tick before its name
+        # items that are chosen have a check mark before their names
         items = tab.page.locator(f".o_{menu}_menu").locator("[role=menuitemcheckbox], button")
         items.filter(has_text=re.compile(rf"^\W*{name}$")).first.click()
     toggler.click()
@@ -83,8 +83,8 @@ def test_end_session(administrator, open_tab, login):
     employee.screenshot("ended-by-administrator-login-page")
 
 
-def test_what_an_administrator_leaves_of_a_session(server, login):
-    """No file, no device, one line in the log."""
+def test_end_session_cleans_up(server, login):
+    """The file is deleted, the device is revoked, and the log has one line."""
     device, administrator = Device(server).login(login), Device(server).login("max")
     uid = device.uid
     assert server.files_of(device.sid)
@@ -105,7 +105,7 @@ def test_what_an_administrator_leaves_of_a_session(server, login):
 
 
 def test_end_several_sessions(administrator, open_tab, login, admin):
-    """Several at once, but never the session that the administrator uses."""
+    """Several at once, but never the administrator's current session."""
     [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
     assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
     employees = [open_tab().login(login) for _ in range(2)]
@@ -153,7 +153,7 @@ def ended_by_login(device):
 
 
 def test_ends(server, login):
-    """How each session of a user ended, and by what, as the log tells it on a server with several workers."""
+    """The login log says how each session of a user ended, and what ended it, on a server with several workers."""
     administrator = Device(server).login("max")
     [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
 
@@ -186,7 +186,7 @@ def test_ends(server, login):
 
 
 def test_new_password(server, login, people):
-    """It ends the other sessions of the user, and the log tells so."""
+    """It ends the user's other sessions, and the login log says so."""
     administrator = Device(server).login("max")
     [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
     assert administrator.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
@@ -202,7 +202,7 @@ def test_new_password(server, login, people):
 
 
 def test_hook(databases):
-    """An addon is called after the commit with what has ended, by what and why; its error harms nothing."""
+    """An addon can override the hook, which gets what ended, why and by what. Its error harms nothing."""
     odoo("-d", databases[1], script=HOOK)
 
 
@@ -301,7 +301,7 @@ def test_languages(open_tab, admin, lang):
 
 
 def test_page_in_the_apps_menu(open_tab, admin):
-    """Everything on it is there, comes from the server itself, and is no script."""
+    """All pictures load, and everything comes from the server itself."""
     administrator = open_tab().login("eve")
     domain = [["name", "=", "op_single_session_login"]]
     [module] = admin.call("ir.module.module", "search", domain)["result"]

@@ -1,4 +1,4 @@
-"""What people see: two browsers, with and without the websocket, on backend and portal pages."""
+"""What users see: two browsers, with and without the websocket, on backend and portal pages."""
 
 import re
 
@@ -17,7 +17,7 @@ def another_tab(tab):
 
 
 # ----------------------------------------------------------------
-# The whole way
+# From the login to the way back
 # ----------------------------------------------------------------
 
 
@@ -112,7 +112,7 @@ def test_languages(launch, open_tab, admin, login, page, lang):
 
 
 def test_several_databases(shared_server, folder, open_tab, login):
-    """Without a database in its cookie the browser must say which one it is about."""
+    """Its cookie names no database, so the browser must name it."""
     with Proxy(shared_server, folder / "nginx-several-databases") as proxy:
         first, second = open_tab(proxy.url), open_tab(proxy.url)
         database = shared_server.databases[1]
@@ -128,7 +128,7 @@ def test_several_databases(shared_server, folder, open_tab, login):
 
 
 def test_click_among_several_databases(shared_server, folder, open_tab, login):
-    """The server does not know whose call it refuses, and answers as if there were no such page."""
+    """The server does not know the database of the call, and answers that there is no such page."""
     with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
         database = shared_server.databases[1]
         first = open_tab(proxy.url).login(login, database=database)
@@ -139,7 +139,7 @@ def test_click_among_several_databases(shared_server, folder, open_tab, login):
 
 
 def click_preferences(tab):
-    """Click something that calls the server."""
+    """Click a menu item that calls the server."""
     tab.page.locator(".o_user_menu button").first.click()
     tab.page.locator(".o-dropdown--menu [data-menu=preferences], .o-dropdown--menu [data-menu=settings]").click()
 
@@ -159,7 +159,7 @@ def test_all_tabs(open_tab, login):
         tab.expect_login_page()
 
 
-def test_tabs_of_the_winner(open_tab, login):
+def test_tabs_of_the_new_browser(open_tab, login):
     open_tab().login(login)
     winner = open_tab().login(login)
     winner.expect_nothing()
@@ -175,7 +175,7 @@ def test_login_again_in_the_same_browser(open_tab, login):
     first.wait_until_loaded().expect_nothing()
 
 
-def test_login_of_somebody_else_in_the_same_browser(open_tab, login, people):
+def test_login_of_another_user_in_the_same_browser(open_tab, login, people):
     first = open_tab().login(login)
     another_tab(first).open("/web/login").send_login(people.pop())
     first.expect_nothing()
@@ -213,7 +213,7 @@ def test_button_by_keyboard(open_tab, login):
 
 
 def open_user_form(tab):
-    """Open the form of a new user, which can't be saved as long as it is empty."""
+    """Open the form of a new user, which cannot be saved yet."""
     tab.open("/web?debug=1").wait_until_loaded()
     tab.page.evaluate(
         """() => odoo.__WOWL_DEBUG__.root.env.services.action.doAction(
@@ -223,7 +223,7 @@ def open_user_form(tab):
 
 
 def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
-    """The form, or another addon, would ask in a native dialog whether to leave; people have clicked, so it may."""
+    """After a click, the form or another addon could ask in a native dialog whether to leave the page."""
     first = open_tab().login("eve")
     open_user_form(first)
     first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
@@ -335,12 +335,12 @@ def test_layout(chromium, open_tab, login, path, width, height):
 
 
 def test_expired_session(open_tab, site_without_websocket, login, poll_every):
-    """Logged out in another tab: the page stays until somebody uses it, then says that it has expired."""
+    """After a logout in another tab, the page stays until the user clicks, then says that the session has expired."""
     poll_every(5)
     first = open_tab(site_without_websocket.url).login(login).wait_for_service_worker()
     place = first.path
     other = another_tab(first)
-    for _ in range(5):  # in plain Odoo too, a request that is under way saves the session again
+    for _ in range(5):  # in plain Odoo too, a running request can save the session again
         if other.open("/web/session/logout").path.startswith("/web/login"):
             break
     assert other.path.startswith("/web/login")
@@ -394,7 +394,7 @@ def test_in_a_frame_of_a_page_that_watches(open_tab, site_in_frames, login):
 # The login page
 # ----------------------------------------------------------------
 
-# What browsers load that no user sees; each resolves when it is there.
+# Ways to load the login page that no user sees; each resolves when it is loaded.
 UNSEEN = {
     "script": "fetch('/web/login').then((answer) => answer.text())",
     "prefetch": """new Promise((resolve) => document.head.append(Object.assign(document.createElement("link"),
@@ -408,7 +408,7 @@ IS_SHOWN = "() => document.cookie.includes('op_single_session_login_shown')"
 @pytest.mark.parametrize("host", ["127.0.0.1", "odoo.test"])
 def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
     url = site.url.replace("127.0.0.1", host)
-    first = open_tab(url).login(login).open("/web/health")  # a page that does not watch
+    first = open_tab(url).login(login).open("/web/health")  # a page without the service
     open_tab(url).login(login, wait=False)
     device_is_ended = (
         "() => fetch('/op_single_session_login/status').then(async (r) => (await r.json()).state == 'ended')"
@@ -418,7 +418,7 @@ def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
         first.page.evaluate(load)
         assert not first.page.evaluate(IS_SHOWN), what
     hidden = first.page.frames[1]
-    expect(hidden.locator(".alert-warning")).to_contain_text(REASON)  # it was there to be seen
+    expect(hidden.locator(".alert-warning")).to_contain_text(REASON)  # the page has the reason
     hidden.wait_for_function(
         """() => "single_session_login_page" in
             (window.odoo?.__WOWL_DEBUG__?.root?.env.services || window.odoo?.__DEBUG__?.services || {})"""
@@ -437,11 +437,11 @@ def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
 
 
 def test_postgresql_outage(server_with_own_postgresql, folder, open_tab, login):
-    """The page asks what it may ask without being logged out by Odoo."""
+    """The page sends only requests for which Odoo does not log it out."""
     server, postgresql_outage = server_with_own_postgresql
     with Proxy(server, folder / "nginx-own-postgresql") as proxy:
         first = open_tab(proxy.url).login(login)
-        # A call that fails makes Odoo's own client ask a route by which Odoo logs the page out: let it make its calls.
+        # After a failed call, Odoo's own client asks a route that logs the page out. Let it make its calls first.
         first.page.wait_for_timeout(5000)
         with postgresql_outage():
             with first.page.expect_response("**/op_single_session_login/status") as answer:
@@ -450,11 +450,11 @@ def test_postgresql_outage(server_with_own_postgresql, folder, open_tab, login):
             first.page.wait_for_timeout(2000)  # of which the further questions take some milliseconds
         expect(first.notification).to_have_count(0)
         first.page.reload()
-        first.wait_until_loaded()  # as somebody who is still logged in
+        first.wait_until_loaded()  # the user is still logged in
 
 
 def test_server_that_restarts(databases, folder, open_tab, login):
-    """Neither the proxy's error page nor a missing network is an end; afterwards all goes on."""
+    """An error page of the proxy or a missing network ends nothing. Afterwards everything goes on."""
     psql(databases[1], "DELETE FROM ir_config_parameter WHERE key = 'op_single_session_login.poll_interval'")
     psql(
         databases[1],

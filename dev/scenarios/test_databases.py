@@ -1,4 +1,4 @@
-"""Several databases, copies, replicas, and what an administrator does with the addon: install, update, uninstall."""
+"""Several databases, copies, replicas; installing, updating and uninstalling the addon."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_json_login_without_a_database_in_the_cookie(server, login):
 
 
 def test_json_login_to_another_database_than_the_cookies(server, login):
-    # 17.0 makes its token with the cookie's database, 18.0 with a cursor that it has closed
+    # 17.0 makes the token with the cookie's database, 18.0 with a closed cursor
     skip_without(
         "JSON logins to another database than the cookie's", "def authenticate(self, env," in odoo_source("http.py")
     )
@@ -53,20 +53,20 @@ def test_token_asked_of_the_wrong_database(server, login):
 
 
 def serve_copies(config, *databases):
-    """Return the options of a server that serves databases which are not all there yet.
+    """Return the options of a server for databases that do not all exist yet.
 
-    :param config: its configuration file, since the database manager writes it
+    :param config: path of its configuration file, which the database manager writes
     """
     config.write_text("[options]\n")
     return [f"--config={config}", "--database=", f"--db-filter=^({'|'.join(databases)})$"]
 
 
 def duplicate(device, copy):
-    """Duplicate the device's database in the database manager; the server then serves both.
+    """Duplicate the device's database in the database manager. The server then serves both.
 
-    When 18.0 and 19.0 have made the copy, they fail if a cookie is due: they ask the closed database how long it lasts.
+    After the copy, 18.0 and 19.0 fail if the answer must set a cookie: they ask the closed database for its lifetime.
     """
-    assert device.uid  # its first request makes a cookie due
+    assert device.uid  # the first request must set a cookie
     data = {"master_pwd": "admin", "name": device.database, "new_name": copy}
     url = f"{device.server.url}/web/database/duplicate"
     answer = device.http.post(url, data, allow_redirects=False, timeout=120)
@@ -75,14 +75,14 @@ def duplicate(device, copy):
 
 
 def state_of(device, login):
-    """Return how the newest entry of a user in the login log stands: *active*, *inactive* or why it ended."""
+    """Return the state of a user's newest entry: *active*, *inactive* or the reason of its end."""
     domain = [["user_id.login", "=", login]]
     [entry, *_] = device.call("op.single.session.login", "search_read", domain, ["end_reason", "is_active"])["result"]
     return entry["end_reason"] or ("active" if entry["is_active"] else "inactive")
 
 
 def test_copy_of_a_database(make_database, addon_database, folder):
-    """It has the identifiers of the original's sessions, which are nothing to it."""
+    """It has the identifiers of the original's sessions, and must not touch these."""
     original = make_database("original", addon_database)
     copy = original.replace("original", "copy")
     with Server([original], folder / "copy", *serve_copies(folder / "copy.conf", original, copy)) as server:
@@ -127,7 +127,7 @@ def plain_server(make_database, plain_database, folder):
 
 
 def module(device, button):
-    """Press a button of the addon's card in the Apps menu."""
+    """Click a button of the addon in the Apps menu."""
     [module_id] = device.call("ir.module.module", "search", [["name", "=", "op_single_session_login"]])["result"]
     if button == "button_immediate_install":
         device.call("ir.module.module", "update_list")
@@ -136,7 +136,7 @@ def module(device, button):
 
 
 def test_install_and_uninstall(plain_server):
-    """Sessions older than the addon end with the first login after it; uninstalling ends none."""
+    """The first login after the installation ends older sessions. Uninstalling ends none."""
     server = plain_server
     admin = Device(server).login("admin", "admin")
     old = [Device(server).login("ada"), Device(server).json_login("ada"), Device(server).login("ada")]
@@ -197,7 +197,7 @@ def test_update(make_database, plain_database, folder):
 
 
 def everything(database):
-    """Return all that the addon keeps in a database."""
+    """Return everything that the addon stores in a database."""
     queries = (
         "SELECT * FROM op_single_session_login ORDER BY id",
         "SELECT id FROM res_users WHERE allow_multiple_sessions",

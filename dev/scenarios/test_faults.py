@@ -1,4 +1,4 @@
-"""What goes wrong while people log in: requests in flight, stores, errors after the authentication."""
+"""Faults during logins: running requests, stores, errors after the authentication."""
 
 import re
 
@@ -20,14 +20,14 @@ from servers import (
 
 
 @pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
-def test_request_in_flight_revives_nothing(server, login, path):
-    """It has loaded its session, and saves it after the other login has ended and deleted it."""
+def test_running_request_reopens_nothing(server, login, path):
+    """It has loaded its session, and saves it after another login has ended it and deleted its file."""
     first = Device(server).login(login)
     second = Device(server)
     second.open_login_page()
     params = {"model": "res.users", "method": "context_get", "args": [], "kwargs": {}}
     finish = first.hold_back(f"{path}?debug=1", {"params": params if "call_kw" in path else {}})
-    second.send_login(login)  # takes longer than the held back request needs to load its session
+    second.send_login(login)  # takes longer than the other request needs to load its session
     assert not server.files_of(first.sid)
     answer = finish()
     if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before they ask the session check
@@ -76,7 +76,7 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
     answer = second.send_login(login, path=f"/web/login?fault={fault}")
     if fault == "abort" and answer.status_code == 500:
         assert alive(first, second) == [True, False]
-        # 17.0 and 18.0 ask the closed cursor of the request for the token of the session
+        # 17.0 and 18.0 compute the session's token with the closed cursor of the request
         skip_without("logins answered by abort(response)", False)
     completed = fault != "error"
     assert answer.status_code == (303 if completed else 500)
@@ -88,7 +88,7 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
 
 
 def test_login_that_is_repeated_as_the_database_goes_down(single_database_server, login):
-    """The session of the first attempt is unusable before anything is asked of the database."""
+    """The session of the first attempt becomes unusable without the database."""
     server = single_database_server
     first, second = Device(server).login(login), Device(server)
     second.open_login_page()
@@ -122,13 +122,13 @@ assert device.revoked
 
 
 def test_cleanup_amid_another(databases):
-    """A device that another cleanup has changed since this one began does not fail it."""
+    """The cleanup does not fail if another one has changed a device in the meantime."""
     skip_without_devices(databases[1])
     odoo("-d", databases[1], script=CLEANUP_AMID_ANOTHER)
 
 
 def every_session(server, answer):
-    """Return a device for each session id that an answer sets, in their order."""
+    """Return a device for each session id that an answer sets, in order."""
     devices = []
     for sid in re.findall(r"session_id=([\w-]+)", answer.headers.get("Set-Cookie", "")):
         devices.append(Device(server))

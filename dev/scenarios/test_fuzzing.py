@@ -1,4 +1,4 @@
-"""Garbage from the network: it fails nothing, opens and ends no session, and changes nothing."""
+"""Garbage from the network: it makes nothing fail, opens and ends no session, and changes nothing."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from servers import ENVIRONMENT, PASSWORD, STATUS, Device, Server, alive, psql, 
 LOGIN_LOG, BYPASS = "op.single.session.login", "allow_multiple_sessions"
 MODEL = "\n".join(path.read_text() for path in (REPOSITORY / "models").glob("op_single_session_login*.py"))
 PRIVATE = sorted(set(re.findall(r"def (_\w+)\(self", MODEL)))
-# How Odoo's log calls what was refused, and the addon's what was not understood.
+# Log lines of Odoo about refused requests, and of the addon about a bad parameter.
 DENIED = ("Access Denied", "Database not found", "CSRF validation")
 REFUSED = (
     "Private methods (such as",
@@ -32,11 +32,11 @@ UNREADABLE = ("Single session: op_single_session_login.poll_interval is ",)
 def shared_target(databases, folder):
     connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=databases[0])
     connection.autocommit = True
-    # others may have changed the language in which the log says what was refused
+    # other tests may have changed the language of these log lines
     psql(databases[0], "UPDATE res_partner SET lang = 'en_US' WHERE lang IS NOT NULL")
     with contextlib.closing(connection), Server(databases[:1], folder / "fuzzing", "--proxy-mode") as server:
         target = Target(server, connection)
-        # Odoo counts wrong passwords, and after some of them refuses right ones too
+        # after some wrong passwords, Odoo refuses right ones too
         target.set_parameter("base.login_cooldown_after", "0")
         yield target
         target.set_parameter("base.login_cooldown_after", "10")
@@ -45,7 +45,7 @@ def shared_target(databases, folder):
 
 @pytest.fixture
 def target(shared_target):
-    """The target, whose sessions must be the same ones after each test."""
+    """The target. Each test must leave the same sessions open."""
     yield shared_target
     living = [*shared_target.living, shared_target.eve]
     assert alive(*living, shared_target.ended, shared_target.anybody) == [True] * len(living) + [False, False]
@@ -78,8 +78,8 @@ def test_pages_that_do_not_exist(target, method, path, cookies, headers):
     target.send(method, f"{STATUS}/{path}", [target.fill(cookies), *headers])
 
 
-# Odoo fails at a form without a login or (17.0) a password, at types of credentials without what belongs to them, and
-# at letters beyond ASCII in a token. Only one password is of somebody who exists: each takes its time to be hashed.
+# Odoo fails at a form without a login or (17.0) a password, at incomplete credentials of a type, and at non-ASCII
+# letters in a token. Only one case has an existing user, since it takes time to hash a password.
 forms = st.fixed_dictionaries(
     {"login": text.filter(bool), "password": text},
     optional={"redirect": text, "db": text, "type": st.just("x"), "csrf_token": st.just("0o9")},
@@ -102,7 +102,7 @@ def test_body_that_is_no_form(target, content_type, body):
     target.send("POST", "/web/login", [(b"Content-Type", content_type)], body, DENIED)
 
 
-# Odoo fails at parameters that are no object or not those of the route, and at databases and logins that are no text.
+# Odoo fails at parameters that are not an object or not the route's, and at databases and logins that are not text.
 logins = st.fixed_dictionaries({"db": text | st.just("<db>"), "login": text | st.none(), "password": anything})
 payloads = st.fixed_dictionaries({"params": logins}, optional={"id": anything, "jsonrpc": anything, "method": anything})
 no_payloads = anything.filter(lambda value: not isinstance(value, dict))
@@ -189,7 +189,7 @@ numbers = st.integers(-(2**70), 2**70).map(str) | st.sampled_from(
 
 @pytest.fixture
 def set_poll_interval(target):
-    """Set the poll interval for the pages that are read next."""
+    """Set the poll interval for pages that are loaded later."""
     key = "op_single_session_login.poll_interval"
     yield lambda value: target.set_parameter(key, value)
     target.set_parameter(key, "30")

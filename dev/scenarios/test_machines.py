@@ -1,4 +1,4 @@
-"""Several machines: servers that share the database and nothing else, and sessions in PostgreSQL or in Redis."""
+"""Several machines: servers that share only the database, and sessions in PostgreSQL or Redis."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def machines(databases, folder):
 
 
 def at(server, *devices):
-    """Lead devices to a server, as a proxy does; their cookies are for all ports of 127.0.0.1."""
+    """Send the requests of devices to a server, as a proxy does. Cookies are for all ports of 127.0.0.1."""
     for device in devices:
         device.server = server
 
@@ -56,25 +56,25 @@ def test_one_browser_that_goes_to_and_fro(machines, login):
     device.login(login)
     assert alive(stolen, device) == [False, True]
     at(one, device)
-    assert alive(device) == [False]  # plain Odoo does not know it there either
+    assert alive(device) == [False]  # plain Odoo does not know the session there either
     device.login(login)
     assert alive(device) == [True]
 
 
 def load(name):
-    """Return the option that loads a module into the server with those that are loaded without it."""
+    """Return the option that loads a module into the server, with the modules loaded by default."""
     return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), name])}"
 
 
 def session_db(sessions):
-    """Return the option and the settings of a server whose sessions are in PostgreSQL."""
+    """Return the option and the settings for a server with its sessions in PostgreSQL."""
     environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
     return load("session_db"), {"environ": environ, "addons": [os.environ["DEV_SESSION_DB"]]}
 
 
 @contextlib.contextmanager
 def redis(folder):
-    """Run a Redis server; give the option and the settings of a server whose sessions are in it."""
+    """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
     port, packages = free_port(), Path(os.environ["DEV_REDIS_STORE"])
     command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -136,7 +136,7 @@ def test_session_db(server_with_session_db, login):
 
 @pytest.fixture(params=["session_db", "redis"])
 def store(request, make_database, folder):
-    """The option and the settings of a server with another session store."""
+    """The option and the settings for a server with another session store."""
     if request.param == "session_db":
         yield session_db(make_database(f"sessions_{request.function.__name__}"))
         return
@@ -145,14 +145,14 @@ def store(request, make_database, folder):
 
 
 def test_installation_with_another_store(make_database, plain_database, folder, store, request):
-    """Sessions older than the addon end with the first login after it, or the log says that they do not."""
+    """The first login after the installation ends older sessions, or the log says that it cannot."""
     name = request.node.callspec.params["store"]
     option, settings = store
     database = make_database(f"install_{name}", plain_database)
     with Server([database], folder / f"install-{name}", option, **settings) as server:
         admin = Device(server).login("admin", "admin")
         old, bob = Device(server).login("ada"), Device(server).login("bob")
-        unused = Device(server).login("ada") if name == "redis" else None  # has made no request that leaves a device
+        unused = Device(server).login("ada") if name == "redis" else None  # no request has left a device
         assert alive(old, bob) == [True, True]
         module(admin, "button_immediate_install")
         assert alive(admin, old, bob) == [True] * 3
@@ -186,7 +186,7 @@ def test_copy_of_a_database_with_another_store(make_database, addon_database, fo
             admin.call("op.single.session.login", "action_end", everything), "admin"
         )
         assert alive(ada, bob, in_copy, admin) == [True, True, False, True]
-        if name == "redis":  # the store can tell its sessions' databases
+        if name == "redis":  # the store knows the databases of its sessions
             assert [state_of(admin, login) for login in ("ada", "bob")] == ["administrator", "inactive"]
         again = Device(server).login("ada")
         assert alive(ada, bob, again) == [False, True, True]

@@ -1,4 +1,4 @@
-"""Newest wins, over means over, nobody else is touched: on a server with several workers."""
+"""The newest login wins, ended sessions stay ended, nobody else is affected: on a server with several workers."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_devices_of_ended_sessions_are_revoked(server, login):
 
 
 def test_login_waits_for_no_device(server, login):
-    """Simultaneous logins meet at the devices that they revoke."""
+    """Simultaneous logins revoke the same devices."""
     skip_without_devices(server.databases[0])
     first = Device(server).login(login)
     assert first.uid
@@ -93,7 +93,7 @@ def test_bypass(server, login, set_bypass):
     assert alive(*devices, newest) == [False, False, False, True]
 
 
-def test_bypass_ticked_afterwards_revives_nothing(server, login, set_bypass):
+def test_bypass_checked_later_reopens_nothing(server, login, set_bypass):
     first = Device(server).login(login)
     [file] = server.files_of(first.sid)
     content = file.read_bytes()
@@ -117,7 +117,7 @@ def test_simultaneous_logins_leave_exactly_one(server, login):
 
 
 def login_at_once(pool, devices, login):
-    """Send the login forms of all devices at the same moment and return the codes of the answers."""
+    """Send the login forms of all devices at the same moment, and return the status codes."""
     at_once = threading.Barrier(len(devices))
 
     def send(device):
@@ -183,10 +183,10 @@ def test_bearer_ends_nobody(server, admin):
 
 
 def make_api_key(device, password="admin"):
-    """Make an API key as the user's preferences do, through the identity check."""
+    """Create an API key in the user's preferences, with the identity check."""
     known = device.call("res.users.apikeys.description", "fields_get", [])["result"]
     values = {name: value for name, value in {"name": "scenario", "duration": "1"}.items() if name in known}
-    # 18.0 has no create of this model for calls from outside
+    # on 18.0, RPC calls cannot create this model
     [wizard] = device.call("res.users.apikeys.description", "web_save", [], values, specification={})["result"]
     answer = device.call("res.users.apikeys.description", "make_key", [wizard["id"]])
     return device.prove_identity(answer, password)["result"]["context"]["default_key"]
@@ -231,11 +231,11 @@ def test_websocket_of_the_ended_session_is_closed(server, login, people):
 
 
 def test_websocket_of_an_ended_session_that_is_saved_again(server, login):
-    """Without a user: Odoo checks only sessions that have one."""
+    """It is saved without a user, and Odoo checks only sessions that have one."""
     device, holder = Device(server).login(login), Device(server)
     websocket = open_websocket(device)
     holder.sid = device.sid
-    device.login(login)  # in the same browser, which need not be told
+    device.login(login)  # in the same browser, which gets no notification
     holder.open_login_page()
     assert stored(*server.files_of(holder.sid)).get("uid") is None
     Device(server).login(login)
@@ -243,7 +243,7 @@ def test_websocket_of_an_ended_session_that_is_saved_again(server, login):
 
 
 def open_websocket(device):
-    """Open a websocket as the web client does, subscribed and answered once."""
+    """Open a websocket and subscribe, as the web client does."""
     websocket = create_connection(
         f"ws://127.0.0.1:{device.server.websocket_port}/websocket?version={websocket_version(device)}",
         cookie=f"session_id={device.sid}",
@@ -259,7 +259,7 @@ def websocket_version(device):
 
 
 def close_code(websocket):
-    """Wait until the server closes the websocket and return the code of its reason."""
+    """Wait until the server closes the websocket, and return the close code."""
     while True:
         try:
             opcode, data = websocket.recv_data()

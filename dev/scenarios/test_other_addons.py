@@ -1,4 +1,4 @@
-"""What other people's addons do with sessions: logins of their own, caches, a look at who asks."""
+"""What other addons do with sessions: logins of their own, caches, watching for activity."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from servers import STATUS, Device, Server, alive, psql, stored, wait_until
 
 
 def log_in_by_itself(device, login, way):
-    """Log in as some addons do, on the session id that the browser has, if any."""
+    """Log in as some addons do, keeping the session id of the browser, if there is one."""
     answer = device.get(f"/fault/login?login={login}&way={way}")
     assert answer.status_code == 200
     return int(answer.text)
@@ -45,7 +45,7 @@ def test_login_that_keeps_the_session_id(single_database_server, login, way):
 
 
 def test_user_without_a_token_is_not_logged_in(single_database_server, login):
-    """An addon that sets the user alone means this one request: Odoo refuses the session at the next."""
+    """An addon that sets only the user means this one request: Odoo refuses the session at the next one."""
     first, other = Device(single_database_server).login(login), Device(single_database_server)
     other.open_login_page()
     user_id = log_in_by_itself(other, login, "no token")
@@ -64,7 +64,7 @@ def test_program_that_logs_in_for_one_request(single_database_server, login):
 
 
 def test_program_that_comes_back_with_its_cookie(single_database_server, login):
-    """Its session ends nobody's, and is ended by the next login, also where it was not used before."""
+    """Its session ends no other one. The next login ends it, even if it was never used."""
     server = single_database_server
     browser, used, unused = Device(server).login(login), Device(server), Device(server)
     for program in (used, unused):
@@ -81,7 +81,7 @@ def test_json_login_without_a_cookie(single_database_server, login):
 
 @pytest.fixture(scope="module")
 def caching_server(databases, folder):
-    """A server with an addon, loaded after ours, that caches the token of a session."""
+    """A server with an addon that is loaded after ours and caches the tokens of sessions."""
     with Server(databases[:1], folder / "caching", environ={"FAULT_CACHE": "1"}) as server:
         yield server
 
@@ -93,7 +93,7 @@ def test_cached_token(caching_server, login):
     content = file.read_bytes()
     websocket = open_websocket(first)
     for _ in range(16):
-        assert first.uid  # now all workers have cached its token
+        assert first.uid  # now all workers have cached the token
     second = Device(server).login(login)
     assert close_code(websocket) == 4001
     for _ in range(16):
@@ -104,7 +104,7 @@ def test_cached_token(caching_server, login):
 
 
 def test_cached_token_of_a_websocket(caching_server, login):
-    """A message that is under way when the session ends."""
+    """The websocket sends a message after the session has ended."""
     server = caching_server
     first = Device(server).login(login)
     websocket, user_id = open_websocket(first), first.uid
@@ -125,7 +125,7 @@ def test_cached_token_of_a_websocket(caching_server, login):
 @pytest.mark.parametrize("path", ["/my/counters", "/web/session/get_session_info", "/no/such/page", "/web/login"])
 @pytest.mark.parametrize("parameters", ["", "?debug=1"])
 def test_pages_that_fail_serve_no_ended_session(single_database_server, login, path, parameters):
-    """Before core has authenticated the request: a JSON route, as a page."""
+    """They fail before Odoo authenticates the request, for example a JSON route opened as a page."""
     server = single_database_server
     first = Device(server).login(login)
     user_id, sid = first.uid, first.sid
@@ -145,7 +145,7 @@ def test_pages_that_fail_serve_no_ended_session(single_database_server, login, p
 
 
 def test_polling_is_no_activity(single_database_server, login):
-    """Not even for an addon that stands above ours."""
+    """Not even for an addon that is loaded after ours."""
     device = Device(single_database_server).login(login)
     assert device.get("/web/webclient/version_info").status_code
     assert "X-Fault-User" in device.get("/web/health?").headers or "X-Fault-User" in device.get("/my").headers
@@ -155,8 +155,8 @@ def test_polling_is_no_activity(single_database_server, login):
     assert "Set-Cookie" not in answer.headers
 
 
-def test_what_the_user_ended_is_nobodys_login(single_database_server, login):
-    """A late answer may put the old cookie back after a logout."""
+def test_logout_is_not_taken_for_another_login(single_database_server, login):
+    """A late answer may bring the old cookie back after a logout."""
     server = single_database_server
     device, late = Device(server).login(login), Device(server)
     late.sid = sid = device.sid
@@ -174,7 +174,7 @@ def test_what_the_user_ended_is_nobodys_login(single_database_server, login):
 
 
 def test_two_posts_of_one_browser(single_database_server, login):
-    """A double click on *Log in* makes two logins: the one that loses is nobody else's doing."""
+    """A double click on *Log in* makes two logins. The first one has not ended by another device."""
     server = single_database_server
     first, second = Device(server), Device(server)
     first.open_login_page()
@@ -187,4 +187,4 @@ def test_two_posts_of_one_browser(single_database_server, login):
     assert "Your session has ended" not in loser.get("/web/login").text
     query = "UPDATE op_single_session_login SET login_date = login_date - interval '2 minutes'"
     psql(server.databases[0], f"{query} WHERE identifier = '{loser.sid[: len(loser.sid) // 2]}'")
-    assert loser.get(STATUS).json()["state"] == "ended", "somebody who has got hold of the same cookie"
+    assert loser.get(STATUS).json()["state"] == "ended", "another browser has the same cookie"

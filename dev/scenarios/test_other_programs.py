@@ -1,4 +1,4 @@
-"""LDAP logins and reports: paths that need a program beside Odoo."""
+"""LDAP logins and reports, which need another program besides Odoo."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def ldap_port():
 
 
 def test_ldap(single_database_server, ldap_port):
-    """The first login creates the user, in 19.0 in the transaction of the login: both are retried."""
+    """The first login creates the user, on 19.0 in the transaction of the login. Odoo then retries both."""
     server = single_database_server
     lines = server.unexpected_log_lines()
     admin = Device(server).login("admin", "admin")
@@ -47,7 +47,7 @@ def test_ldap(single_database_server, ldap_port):
 
 @pytest.fixture
 def report_server(databases, folder):
-    """A server whose wkhtmltopdf asks the server who it is, and makes that the report."""
+    """A server with a fake wkhtmltopdf, which asks the server for its user and returns the answer as the report."""
     server = Server(databases, folder / "reports")
     program = folder / "bin" / "wkhtmltopdf"
     program.parent.mkdir()
@@ -60,7 +60,7 @@ def report_server(databases, folder):
 
 
 def test_report_session(report_server):
-    """Odoo gives wkhtmltopdf a temporary session that no login has opened."""
+    """Odoo gives wkhtmltopdf a temporary session without a login."""
     admin = Device(report_server).login("admin", "admin")
     [module] = admin.call("ir.module.module", "search", [["name", "=", "web"]])["result"]
     report = admin.get(f"/report/pdf/base.report_irmodulereference/{module}")

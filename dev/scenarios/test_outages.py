@@ -1,4 +1,4 @@
-"""What breaks around the logins: workers, the database, the store's folder, the bus, the clock."""
+"""Outages during logins: workers, the database, the session folder, the bus, the clock."""
 
 import contextlib
 import itertools
@@ -38,7 +38,7 @@ def test_postgresql_is_restarted(server_with_own_postgresql, login):
     sid = living.sid
     with postgresql_outage():
         assert living.get(STATUS).status_code >= 400
-        # Odoo has no database now
+        # without PostgreSQL, Odoo finds no database
         assert "/web/database/" in other.send_login(login).headers.get("Location", "/web/database/")
     living.sid = sid
     assert alive(ended, living, other) == [False, True, False]
@@ -67,14 +67,14 @@ def test_sequence_behind_its_rows(single_database_server, login, behind):
 
 @pytest.fixture(scope="module")
 def fragile_server(databases, folder):
-    # each worker makes the folder or fails at its first request: this one has had it
+    # a worker creates the folder or fails at its first request: with one worker, that is done
     with Server(databases[:1], folder / "fragile", "--workers=1") as server:
         yield server
 
 
 @contextlib.contextmanager
 def read_only(folder):
-    """Forbid to write into a folder and those in it, of which there are all that a session may need."""
+    """Make a folder read-only, with all subfolders that a session may need."""
     characters = string.ascii_letters + string.digits + "-_"
     folders = [folder / "".join(pair) for pair in itertools.product(characters, repeat=2)]
     for path in folders:
@@ -89,11 +89,11 @@ def read_only(folder):
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_store_is_read_only(fragile_server, login, whole):
-    """Odoo fails where it can't write its temporary file, but says nothing where it can't rename that."""
+    """Odoo fails if it cannot write the temporary file, but reports nothing if it cannot rename that file."""
     server = fragile_server
     first, second = Device(server).login(login), Device(server)
     second.open_login_page()
-    assert first.uid  # what core saves at the first request
+    assert first.uid  # Odoo saves the session at the first request
     with read_only(server.sessions):
         server.sessions.chmod(0o555 if whole else 0o755)
         try:
@@ -124,7 +124,7 @@ def test_store_has_vanished(fragile_server, login):
 
 
 def test_store_is_full(databases, folder, people):
-    """The sessions are in a file system with room for a few of them."""
+    """The sessions are in a file system with space for a few of them."""
     server = Server(databases[:1], folder / "full")
     server.sessions.mkdir(parents=True)
     mount = 'mount -t tmpfs -o mode=777,nr_blocks=8 none "$0" && exec "$@"'
@@ -132,7 +132,7 @@ def test_store_is_full(databases, folder, people):
     with server:
         living = {}
         while try_to_login(device := Device(server), login := people.pop()):
-            if device.uid:  # what is saved then has a little more room at hand than what is left in the end
+            if device.uid:  # this request saves the session, for which the space may be missing
                 living[login] = device
         refused, [login, first] = Device(server), living.popitem()
         assert not try_to_login(refused, login)
@@ -149,13 +149,13 @@ def try_to_login(device, login):
 
 
 def unshare():
-    """Return the command that gives a program mounts of its own, as root or as an ordinary user."""
+    """Return the command that runs a program with mounts of its own, as root or as an ordinary user."""
     commands = ["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]
     for command in commands:
         probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
         if not subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
             return command
-    pytest.fail("this machine lets nobody mount a file system")
+    pytest.fail("no user may mount a file system on this machine")
 
 
 # ----------------------------------------------------------------
@@ -164,7 +164,7 @@ def unshare():
 
 
 def test_bus_port_is_closed(databases, folder, login):
-    """The port belongs to another program: Odoo's websocket process never comes up."""
+    """Another program uses the port, so Odoo's websocket process never starts."""
     server = Server(databases[:1], folder / "no-bus")
     with socket.create_server(("127.0.0.1", server.websocket_port)):
         server.ports = [server.port]

@@ -1,4 +1,4 @@
-"""Single sign-on without a click: two open browsers of one user, which nobody touches, and identity providers."""
+"""Single sign-on without a click: two open browsers of one user without any input, and identity providers."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ USER = "ada"
 
 @pytest.fixture
 def run(make_database, plain_database, folder):
-    """Serve a database with the addon and a module, and with a provider that one user logs in with."""
+    """Serve a database with the addon, a module for single sign-on, and a provider for one user."""
     environ = {
         "PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{MODULES}",
         "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
@@ -46,13 +46,13 @@ def run(make_database, plain_database, folder):
 
 
 def log_in(tab):
-    """Ask for the login page, as a bookmark does; nobody is asked for anything there."""
+    """Open the login page, as a bookmark does. It logs in without asking."""
     tab.page.goto(f"{tab.url}/web/login?redirect=/web", wait_until="commit")
     return tab
 
 
 # ----------------------------------------------------------------
-# Modules that can be asked not to log in
+# Modules with a parameter that stops the automatic login
 # ----------------------------------------------------------------
 
 
@@ -75,23 +75,23 @@ def test_a_page_that_leaves_by_itself_does_not_log_in(run, open_tab, module):
     second.wait_until_loaded().expect_nothing()
     first.expect_login_page(ENDED, REASON)
     assert provider.logins == 2
-    # a user who opens the page wants to log in
+    # the login page, opened without such a parameter, logs in
     log_in(first)
     second.expect_notification(ENDED, REASON)
     first.wait_until_loaded().expect_nothing()
     second.expect_login_page(ENDED, REASON)
     assert provider.logins == 3
-    # auth_saml's own, on 18.0 and 19.0
+    # auth_saml logs this on 18.0 and 19.0
     assert [line for line in server.unexpected_log_lines() if "ignoring args {'redirect'}" not in line] == []
 
 
 # ----------------------------------------------------------------
-# A module that cannot
+# A module without such a parameter
 # ----------------------------------------------------------------
 
 
 def test_each_browser_leaves_by_itself_once(run, open_tab):
-    """The reason is in the notification, which stays: the login page is never seen."""
+    """The notification stays and shows the reason, since users never see the login page."""
     site, provider, server = run("op_single_session_login_autologin", lambda url: OAuthProvider(USER))
     first, second = open_tab(site.url), open_tab(site.url)
     place = log_in(first).wait_until_loaded().path
@@ -128,7 +128,7 @@ env.cr.commit()
 
 
 def test_hint_on_the_user_form(run):
-    """With this module, an OAuth login ends no other session. Without it: test_administration.py."""
+    """With this module, an OAuth login ends no other session. tests/test_administration.py covers core's."""
     _site, _provider, server = run("auth_oauth_multi_token", lambda url: OAuthProvider(USER), script=ALLOW)
     first, second = Device(server), Device(server)
     for number, device in enumerate((first, second)):

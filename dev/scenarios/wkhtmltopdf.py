@@ -1,4 +1,4 @@
-"""Stands in for wkhtmltopdf: loads a page of the server with the cookie it is given, as that one does."""
+"""A fake wkhtmltopdf: it loads a page of the server with the cookie that it gets, as the real one does."""
 
 import re
 import sys
