@@ -17,7 +17,7 @@ class BusBus(models.Model):
         without a user saved under its id, by opening the login page. Re-read it at migration.
         """
         for channel in channels:
-            names_session = isinstance(channel, tuple) and channel[1:-1] == (SESSION_CHANNEL,)
+            names_session = isinstance(channel, tuple) and len(channel) == 3 and channel[1] == SESSION_CHANNEL
             if names_session and self.env["op.single.session.login"]._is_ended(channel[-1]):
                 raise SessionExpiredException("The session of the websocket has ended")
         return super()._poll(channels, last, ignore_ids)

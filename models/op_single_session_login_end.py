@@ -40,8 +40,12 @@ class OpSingleSessionLogin(models.Model):
         first = self[0]
         _logger.info(
             "Single session: ENDED count=%d user=%d reason=%s by_user=%s by_login=%s address=%s",
-            *(len(self), first.user_id.id, first.end_reason),
-            *(first.ended_by_user_id.id or None, first.ended_by_login_id.id or None, address),
+            len(self),
+            first.user_id.id,
+            first.end_reason,
+            first.ended_by_user_id.id or None,
+            first.ended_by_login_id.id or None,
+            address,
         )
 
     # ------------------------------------------------------------

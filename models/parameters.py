@@ -29,7 +29,7 @@ def _read(env, name, *bounds, **options):
     return _parse(name, env["ir.config_parameter"].sudo().get_param(name), *bounds, **options)
 
 
-@functools.lru_cache
+@functools.lru_cache  # a page view must not repeat the warning
 def _parse(name, value, default, lowest, highest, or_zero=False):
     """Return a whole number within its bounds, or 0 if that is allowed. Warn once per process if it is neither."""
     try:
@@ -40,7 +40,8 @@ def _parse(name, value, default, lowest, highest, or_zero=False):
     if lowest <= number <= highest or (or_zero and number == 0):
         return number
     bounded = min(max(number, lowest), highest)
-    _logger.warning(
-        "Single session: %s is not %sfrom %d to %d; using %d", name, "0 or " * or_zero, lowest, highest, bounded
-    )
+    allowed = f"from {lowest} to {highest}"
+    if or_zero:
+        allowed = f"0 or {allowed}"
+    _logger.warning("Single session: %s is not %s; using %d", name, allowed, bounded)
     return bounded

@@ -67,8 +67,9 @@ def find_existing(identifiers, dbname, used=()):
                 identifier: {session.get("db") for session in sessions}
                 for identifier, sessions in _find_sessions(identifiers).items()
             }
-            used = {identifier: {dbname} for identifier in used}
-            return [identifier for identifier in identifiers if dbname in {**used, **databases}.get(identifier, ())]
+            for identifier in used:
+                databases.setdefault(identifier, {dbname})
+            return [identifier for identifier in identifiers if dbname in databases.get(identifier, ())]
         existing = {*_exclude_missing(identifiers), *used}
         return [identifier for identifier in identifiers if identifier in existing]
     except Exception as error:
