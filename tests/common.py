@@ -9,12 +9,12 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.
 
 
 def get_identifier(sid):
-    """Return what is stored of a session id: as core, 42 characters, or half of a shorter one."""
+    """Return the identifier of a session id: 42 characters, as Odoo stores, or half of a shorter id."""
     return sid[: min(len(sid) // 2, 42)]
 
 
 class Device:
-    """A browser of its own: it keeps its cookies and sends them over real HTTP."""
+    """A browser with its own cookies, which sends real HTTP requests."""
 
     def __init__(self, case, user_agent=FIREFOX, headers=()):
         self.case = case
@@ -31,11 +31,11 @@ class Device:
 
     @property
     def stored_session(self):
-        """The session in the store, empty if there is none."""
+        """The stored session, empty if there is none."""
         return root.session_store.get(self.sid)
 
     def request(self, url, data=None, headers=None):
-        """Send a request, a POST if there is data, without following redirections."""
+        """Send a request, a POST if there is data. Do not follow redirections."""
         jar = self.case.opener.cookies
         self._forget(jar)
         for name, value in self.cookies.items():
@@ -48,13 +48,13 @@ class Device:
 
     @staticmethod
     def _forget(jar):
-        """Empty the test's cookie jar but for the cookie by which Odoo's runner knows its tests."""
+        """Empty the test's cookie jar, except for the cookie that Odoo's runner needs."""
         for cookie in list(jar):
             if cookie.name != "test_request_key":
                 jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def rpc(self, url, **params):
-        """Send a JSON-RPC request and return the decoded answer, an error too."""
+        """Send a JSON-RPC request and return the decoded answer, which may be an error."""
         payload = json.dumps({"jsonrpc": "2.0", "method": "call", "id": 0, "params": params})
         return self.request(url, data=payload, headers={"Content-Type": "application/json"}).json()
 
@@ -82,7 +82,7 @@ class SingleSessionCase(HttpCase):
 
     def setUp(self):
         super().setUp()
-        self.authenticate(None, None)  # the runner's own session: nobody's
+        self.authenticate(None, None)  # the runner's own session has no user
 
     def login(self, user=None, device=None, password=PASSWORD):
         """Log in at the login page, on a new device unless one is given."""
@@ -101,7 +101,7 @@ class SingleSessionCase(HttpCase):
         return device
 
     def ask(self, device):
-        """Let the device ask who it is, and return the decoded JSON-RPC answer."""
+        """Send a call that needs a logged-in user, and return the decoded JSON-RPC answer."""
         url = "/web/dataset/call_kw/res.users/context_get"
         return device.rpc(url, model="res.users", method="context_get", args=[], kwargs={})
 
@@ -113,7 +113,7 @@ class SingleSessionCase(HttpCase):
             self.assertTrue(self.is_alive(device), f"device {number} of {len(devices)} was logged out")
 
     def assertEnded(self, *devices):
-        """Assert that the devices are refused as expired sessions are, for data and for pages."""
+        """Check that the devices are refused as expired sessions are, in calls and on pages."""
         for number, device in enumerate(devices):
             sent = dict(device.cookies)
             self.assertIn(

@@ -16,7 +16,7 @@ ENDED_BY_ADMINISTRATOR = "An administrator ended it"
 
 
 @tagged("post_install", "-at_install")
-class TestRegisterOfAdministrators(TransactionCase):
+class TestLists(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -32,7 +32,7 @@ class TestRegisterOfAdministrators(TransactionCase):
             self.addCleanup(root.session_store.delete, session)
         values = {"user_id": (user or self.user).id, "identifier": get_identifier(session.sid), **values}
         values.setdefault("login_date", fields.Datetime.now())
-        # sudo - op.single.session.login: nobody may write the login log
+        # sudo - op.single.session.login: no user may write the login log
         return self.logins.sudo().create(values).with_user(self.manager)
 
     def test_active(self):
@@ -91,7 +91,7 @@ class TestRegisterOfAdministrators(TransactionCase):
         self.assertIn("action_end", arch)
         self.assertNotIn("identifier", arch)
 
-    def test_only_managers_have_the_menu(self):
+    def test_only_administrators_have_the_menu(self):
         menu = self.env.ref("op_single_session_login.op_single_session_login_menu")
         self.assertEqual(menu.parent_id, self.env.ref("base.menu_users"))
         menus = self.env["ir.ui.menu"]
@@ -99,7 +99,7 @@ class TestRegisterOfAdministrators(TransactionCase):
         self.assertNotIn(menu.id, menus.with_user(self.user)._visible_menu_ids())
 
     def test_form_of_a_user(self):
-        """It has a button that leads to the user's logins, and a hint where Odoo itself allows one session."""
+        """It has a button that opens the user's entries, and a hint for users who log in with OAuth."""
         require_module(self, "auth_oauth")
         self.add()
         self.add()
@@ -133,7 +133,7 @@ class TestEndSession(SingleSessionCase):
         return device.rpc(path, model=model, method=method, args=args, kwargs=kwargs)
 
     def end(self, administrator, *devices, logins=None, identity_checked=True):
-        """Press *End session* with the logins of some devices selected, and return the decoded answer."""
+        """Click *End session* for the entries of some devices, and return the decoded answer."""
         if identity_checked:
             session = administrator.stored_session
             session["identity-check-last"] = time.time()
@@ -142,7 +142,7 @@ class TestEndSession(SingleSessionCase):
         return self.call(administrator, "op.single.session.login", "action_end", logins.ids)
 
     def prove_identity(self, administrator, answer):
-        """Give the password that the answer asks for, and return what comes of it."""
+        """Send the password that the answer asks for, and return the next answer."""
         model, check = answer["result"]["res_model"], answer["result"]["res_id"]
         self.assertEqual(model, "res.users.identitycheck")
         if "password" in self.env[model]._fields:  # up to 18.0
@@ -184,7 +184,7 @@ class TestEndSession(SingleSessionCase):
         self.assertEnded(device)
 
     def test_login_before_the_password(self):
-        """A login that comes before the administrator's password is what ended the session."""
+        """If the user logs in before the administrator enters the password, that login ended the session."""
         device, administrator = self.login(), self.login(self.manager)
         answer = self.end(administrator, device, identity_checked=False)
         self.login()
@@ -193,26 +193,26 @@ class TestEndSession(SingleSessionCase):
         self.assertIn("None of the selected sessions is still active", answer["error"]["data"]["message"])
         self.assertFalse(self.logins_of(device).refused)
 
-    def test_not_by_others(self):
+    def test_only_administrators_may_end(self):
         device, other = self.login(), self.login(new_test_user(self.env, "bob", password=PASSWORD))
         self.assertRefused("AccessError", "Only administrators with the", other, device)
         self.assertAlive(device)
 
-    def test_not_the_own_current_one(self):
+    def test_own_current_session_is_refused(self):
         device, administrator = self.login(), self.login(self.manager)
         self.assertRefused(
             "UserError", "Your current session is among those selected", administrator, device, administrator
         )
         self.assertAlive(device, administrator)
 
-    def test_another_one_of_the_administrator(self):
+    def test_other_session_of_the_administrator(self):
         self.manager.allow_multiple_sessions = True
         other, administrator = self.login(self.manager), self.login(self.manager)
         self.end(administrator, other)
         self.assertEnded(other)
         self.assertAlive(administrator)
 
-    def test_those_that_are_over_are_left_alone(self):
+    def test_ended_sessions_are_left_alone(self):
         first, second, administrator = self.login(), self.login(), self.login(self.manager)
         answer = self.end(administrator, first, second)
         self.assertEqual(answer["result"]["params"]["message"], "Sessions ended: 1")
@@ -220,7 +220,7 @@ class TestEndSession(SingleSessionCase):
         for devices in ([first], [second], [first, second], []):
             self.assertRefused("UserError", "None of the selected sessions is still active", administrator, *devices)
 
-    def test_whatever_becomes_of_its_file(self):
+    def test_restored_file_is_refused(self):
         device, administrator = self.login(), self.login(self.manager)
         session = device.stored_session
         self.end(administrator, device)
@@ -234,7 +234,7 @@ class TestEndSession(SingleSessionCase):
         return self.run_on_users(administrator, "action_end_all_sessions", *users)
 
     def test_end_all_sessions(self):
-        """Whatever the user has open, also what no list shows as active; the next login is a usual one."""
+        """It also ends sessions that no list shows as active. The next login is not affected."""
         self.user.allow_multiple_sessions = True
         devices = [self.login() for _ in range(3)]
         elsewhere = devices[0].stored_session
@@ -264,13 +264,13 @@ class TestEndSession(SingleSessionCase):
         self.assertAlive(device)
 
     def run_on_users(self, device, name, *users):
-        """Choose an action for some users from the list's menu, and return the decoded answer."""
+        """Run an action of the list's menu for some users, and return the decoded answer."""
         action = self.env.ref(f"op_single_session_login.res_users_{name}")
         ids = [user.id for user in users]
         context = {"active_model": "res.users", "active_ids": ids, "active_id": ids[0]}
         return device.rpc("/web/action/run", action_id=action.id, context=context)
 
-    def test_box_in_bulk(self):
+    def test_bypass_of_several_users(self):
         users = [new_test_user(self.env, name) for name in ("bob", "cleo", "dora")]
         users[0].allow_multiple_sessions = True
         device = self.login(self.manager)
@@ -283,7 +283,7 @@ class TestEndSession(SingleSessionCase):
             self.assertEqual(answer["result"]["params"]["message"], f"Users updated: {changed}")
             self.assertEqual([user.allow_multiple_sessions for user in users], [allowed] * 3)
 
-    def test_nobody_gives_himself_the_box_in_bulk(self):
+    def test_own_bypass_of_several_users_is_refused(self):
         device = self.login()
         for name in ("action_allow_multiple_sessions", "action_require_single_session"):
             with mute_logger("odoo.http", "odoo.addons.base.models.ir_actions"):
@@ -298,7 +298,7 @@ class TestEndSession(SingleSessionCase):
         self.assertFalse(self.user.allow_multiple_sessions)
 
     def test_user_is_notified(self):
-        """When, in the user's time zone and language; not to change the password."""
+        """The reason has the time in the user's time zone and language, and advises no new password."""
         self.env["res.lang"]._activate_lang("fr_FR")
         self.user.write({"lang": "fr_FR", "tz": "Asia/Tokyo"})
         device = self.login()
@@ -318,7 +318,7 @@ class TestEndSession(SingleSessionCase):
         message = json.loads(first.request("/op_single_session_login/status").text)["message"]
         self.assertIn("used to log in on another device", message)
 
-    def test_login_page_says_that_a_login_may_be_anothers(self):
+    def test_login_page_advises_a_new_password(self):
         first = self.login()
         self.login()
         self.assertIn("change your password", re.sub(r"\s+", " ", first.request("/web/login").text))

@@ -12,7 +12,7 @@ class TestBrowser(HttpCase):
         """Run the Hoot tests of static/tests."""
         success_signal = self.find_success_signal()
         suite = self.hash_of(SUITE)
-        # the first Hoot of 18.0 reads "suite", later ones read "id"
+        # The parameter is "suite" in the first Hoot of 18.0, and "id" in later ones.
         self.browser_js(
             f"/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={suite}&suite={suite}",
             "",
@@ -23,7 +23,7 @@ class TestBrowser(HttpCase):
         )
 
     def find_success_signal(self):
-        """Return what Hoot says in the end; 18.0 and 19.0 write it differently."""
+        """Return Hoot's message about success. It differs between 18.0 and 19.0."""
         try:
             with file_open("web/static/lib/hoot/core/runner.js") as runner:
                 return "[HOOT] " + re.search("[Tt]est suite succeeded", runner.read()).group()
@@ -32,7 +32,7 @@ class TestBrowser(HttpCase):
 
     @staticmethod
     def hash_of(name):
-        """Return what Hoot calls a suite in its address (``generateHash`` in Hoot's core)."""
+        """Return the id of a suite in Hoot's URL (``generateHash`` in Hoot's core)."""
         digest = 0
         for character in name:
             digest = (digest * 31 + ord(character)) & 0xFFFFFFFF

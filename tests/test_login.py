@@ -12,7 +12,7 @@ from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
 from odoo.addons.op_single_session_login.models.session_store import get_identifier
 from odoo.addons.web.controllers.home import Home
 
-from .common import PASSWORD, Device, SingleSessionCase
+from .common import PASSWORD, Device, SingleSessionCase, require_module
 
 
 @tagged("post_install", "-at_install")
@@ -43,12 +43,12 @@ class TestNewestWins(SingleSessionCase):
         self.assertEnded(first)
         self.assertAlive(second)
 
-    def test_other_user_is_left_alone(self):
+    def test_other_user_is_not_affected(self):
         other = self.login(new_test_user(self.env, "bob", password=PASSWORD))
         self.login()
         self.assertAlive(other)
 
-    def test_login_records_where_it_came_from(self):
+    def test_login_stores_the_client(self):
         device = self.login()
         login = self.logins_of(device)
         self.assertEqual((login.user_id, login.exclusive), (self.user, True))
@@ -56,8 +56,8 @@ class TestNewestWins(SingleSessionCase):
         self.assertEqual(login.ip_address, "127.0.0.1")
         self.assertNotIn(device.sid, str(self.logins.search([]).read()))
 
-    def test_address_that_is_none(self):
-        """A proxy that lets through what a client says of itself."""
+    def test_invalid_address(self):
+        """With ``proxy_mode``, the address may be any text of the client."""
         for text, address in (
             ("2001:db8::7%eth0", "2001:db8::7"),
             ("[2001:db8::7]:443", "2001:db8::7"),
@@ -80,11 +80,11 @@ class TestNewestWins(SingleSessionCase):
 
 @tagged("post_install", "-at_install")
 class TestBypass(SingleSessionCase):
-    def test_ticked_all_live(self):
+    def test_bypass_keeps_all_sessions(self):
         self.user.allow_multiple_sessions = True
         self.assertAlive(*[self.login() for _ in range(3)])
 
-    def test_unticked_next_login_ends_all(self):
+    def test_next_login_without_bypass_ends_all(self):
         self.user.allow_multiple_sessions = True
         devices = [self.login(), self.login()]
         self.user.allow_multiple_sessions = False
@@ -93,7 +93,7 @@ class TestBypass(SingleSessionCase):
         self.assertEnded(*devices)
         self.assertAlive(newest)
 
-    def test_ticked_afterwards_revives_nothing(self):
+    def test_bypass_checked_later_reopens_nothing(self):
         first = self.login()
         restored = first.stored_session
         second = self.login()
@@ -107,7 +107,7 @@ class TestBypass(SingleSessionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestOverMeansOver(SingleSessionCase):
+class TestEndedSession(SingleSessionCase):
     def test_restored_file(self):
         first = self.login()
         restored = first.stored_session
@@ -116,7 +116,7 @@ class TestOverMeansOver(SingleSessionCase):
         self.assertEnded(first)
 
     def test_no_delivery_to_the_websocket_of_an_ended_session(self):
-        """Whether the session still has a user or not; of a channel that an addon gives to guests it says nothing."""
+        """With or without a user in the session. Channels of guests are not affected."""
         bus = api.Environment(self.env.cr, None, {})["bus.bus"]
         first = self.login()
         partner = (self.env.cr.dbname, "res.partner", self.user.partner_id.id)
@@ -127,18 +127,24 @@ class TestOverMeansOver(SingleSessionCase):
             bus._poll(channels)
         bus._poll({"broadcast", partner})
 
-    def test_public_pages_and_those_without_a_route_refuse_it_too(self):
+    def test_public_page_refuses_it(self):
+        self.check_public_page("/web/login")
+
+    def test_page_without_a_route_refuses_it(self):
+        require_module(self, "http_routing")  # otherwise, it is no page of Odoo
+        self.check_public_page("/no/such/page")
+
+    def check_public_page(self, url):
         first = self.login()
         restored = first.stored_session
         second = self.login()
-        for url in ("/web/login", "/no/such/page"):
-            root.session_store.save(restored)
-            uid = f'"(uid|user_id)": {self.user.id},'  # the latter on 17.0
-            self.assertNotRegex(first.request(url).text, uid, f"{url} went on with the ended session")
-            self.assertRegex(second.request(url).text, uid)
+        root.session_store.save(restored)
+        uid = f'"(uid|user_id)": {self.user.id},'  # the latter on 17.0
+        self.assertNotRegex(first.request(url).text, uid)
+        self.assertRegex(second.request(url).text, uid)
 
-    def test_late_answers_leave_the_cookie_alone(self):
-        """A request in flight may be answered after a login in the same browser."""
+    def test_late_answers_keep_the_cookie(self):
+        """A request of an ended session may be answered after a new login in the same browser."""
         device = self.login()
         late = Device(self)
         late.cookies.update(device.cookies)
@@ -151,7 +157,7 @@ class TestOverMeansOver(SingleSessionCase):
         self.assertAlive(device)
 
     def test_soft_rotation(self):
-        """A rotated session (19.0: every three hours) lives on and is ended under both ids."""
+        """A rotated session (19.0: every three hours) stays open, and ends under both ids."""
         first = self.login()
         session = first.stored_session
         if "create_time" not in session:
@@ -171,7 +177,7 @@ class TestOverMeansOver(SingleSessionCase):
         self.assertAlive(second)
 
     def test_become_superuser(self):
-        """An administrator's session that became the superuser ends with the administrator's."""
+        """A session that became the superuser's ends with the administrator's next login."""
         admin = new_test_user(self.env, "eve", groups="base.group_system", password=PASSWORD)
         first = self.login(admin)
         self.assertEqual(first.request("/web/become").status_code, 303)
@@ -181,7 +187,7 @@ class TestOverMeansOver(SingleSessionCase):
         self.assertEnded(first)
         self.assertAlive(second)
 
-    def test_become_ends_nobody(self):
+    def test_become_ends_no_session(self):
         admin = new_test_user(self.env, "eve", groups="base.group_system", password=PASSWORD)
         first, second = self.login(admin), self.login(self.user)
         before = self.logins.search([])
@@ -191,7 +197,7 @@ class TestOverMeansOver(SingleSessionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestNobodyElse(SingleSessionCase):
+class TestOthers(SingleSessionCase):
     def setUp(self):
         super().setUp()
         self.device = self.login()
@@ -212,7 +218,7 @@ class TestNobodyElse(SingleSessionCase):
         self.assertAlive(self.device)
 
     def test_password_check_of_an_open_session(self):
-        """The identity check of 17.0 to 19.0 is a password check, not a login."""
+        """The identity check is a password check, not a login."""
         before = self.logins.search([])
         answer = self.device.rpc(
             "/web/dataset/call_kw/res.users/change_password",
@@ -241,7 +247,7 @@ class TestNobodyElse(SingleSessionCase):
         self.assertEqual(self.device.stored_session.get("uid"), other.id)
 
     def test_unregistered_session(self):
-        """Sessions that no login opened stay alive: reports and other addons write such."""
+        """Sessions without an entry stay open: Odoo makes them for reports."""
         session = root.session_store.new()
         session.update(self.device.stored_session)
         session["session_token"] = self.user._compute_session_token(session.sid)
@@ -265,7 +271,7 @@ class TestNobodyElse(SingleSessionCase):
 
 @tagged("post_install", "-at_install")
 class TestColumns(SingleSessionCase):
-    """Nothing but the login decides what its entry says: not what a user or an addon sets for a column."""
+    """Only the login decides the values of its entry, not a default of a user or an addon."""
 
     def setUp(self):
         super().setUp()

@@ -29,7 +29,7 @@ class TestLoginLog(TransactionCase):
             values.setdefault("end_date", date)
         return self.logins.create(dict(values, login_date=date))
 
-    def test_only_managers_read_it_and_nobody_writes_it(self):
+    def test_access_rights(self):
         login = self.add("old.....")
         for groups in ("base.group_user", "base.group_portal", "base.group_erp_manager", "base.group_system"):
             own = login.with_user(new_test_user(self.env, groups, groups=groups))
@@ -45,7 +45,7 @@ class TestLoginLog(TransactionCase):
             with self.assertRaises(AccessError):
                 own.unlink()
 
-    def test_goes_with_its_user(self):
+    def test_deleted_with_its_user(self):
         login = self.add("old.....")
         self.user.unlink()
         self.assertFalse(login.exists())
@@ -70,7 +70,7 @@ class TestLoginLog(TransactionCase):
         with self.assertQueryCount(1):
             self.assertIs(self.logins._is_ended("unknown"), None)
 
-    def test_questions_are_answered_by_indexes(self):
+    def test_queries_use_indexes(self):
         sid = http.root.session_store.new().sid
         self.add(sid)
         self.env.cr.execute(
@@ -114,7 +114,7 @@ class TestLoginLog(TransactionCase):
         self.addCleanup(http.root.session_store.delete, session)
         return session
 
-    def test_garbage_collection_keeps_what_can_still_decide(self):
+    def test_vacuum_keeps_entries_that_can_decide(self):
         days = RETENTION
         forgotten = self.add("long ago", days_ago=days + 3, exclusive=True)
         survivor = self.add("newest..", days_ago=days + 2, exclusive=True)
@@ -135,8 +135,8 @@ class TestLoginLog(TransactionCase):
             (one_of_several | cleo_newest).exists(), one_of_several | cleo_newest, "it must still be refused"
         )
 
-    def test_garbage_collection_keeps_what_an_administrator_has_ended_lately(self):
-        """Its session may be much younger than its login."""
+    def test_vacuum_keeps_recent_ends_by_an_administrator(self):
+        """A session may end long after its login."""
         lately, long_ago = (
             self.add(
                 http.root.session_store.new().sid,
@@ -152,7 +152,7 @@ class TestLoginLog(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((lately | long_ago | newest).exists(), lately | newest)
 
-    def test_garbage_collection_waits_as_long_as_it_is_told(self):
+    def test_vacuum_respects_the_retention_time(self):
         older = self.add("older...", days_ago=31, exclusive=True)
         old = self.add("old.....", days_ago=29, exclusive=True)
         self.add("newest..", days_ago=28, exclusive=True)
@@ -163,8 +163,8 @@ class TestLoginLog(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((older | old).exists(), self.logins)
 
-    def test_garbage_collection_of_many_entries(self):
-        """Each entry that is left has the same answer as before, and none is left that can decide nothing."""
+    def test_vacuum_of_many_entries(self):
+        """The session check has the same result for each entry that is left. Only those that can decide are left."""
         now = fields.Datetime.now()
         users = [new_test_user(self.env, f"user{number}").id for number in range(10)]
         self.env.cr.execute(
@@ -223,7 +223,7 @@ class TestLoginLog(TransactionCase):
         for identifier, is_ended in self.env.cr.fetchall():
             self.assertIs(self.logins._is_ended(identifier), is_ended, identifier)
 
-    def test_garbage_collection_waits_for_long_sessions(self):
+    def test_vacuum_respects_the_lifetime_of_sessions(self):
         self.env["ir.config_parameter"].set_param("sessions.max_inactivity_seconds", RETENTION * 24 * 3600)
         ended = self.add("old.....", days_ago=2 * RETENTION - 1, exclusive=True)
         self.add("newest..", days_ago=2 * RETENTION - 2, exclusive=True)
@@ -231,7 +231,7 @@ class TestLoginLog(TransactionCase):
         self.assertTrue(ended.exists())
 
     def test_expired_sessions(self):
-        """Sessions that no login has ended: their ends are written when they are gone."""
+        """The vacuum writes the ends of sessions that are no longer stored."""
         session = self.store_session()
         stored = self.add(session.sid, days_ago=8)
         gone = self.add(http.root.session_store.new().sid, days_ago=8)
@@ -260,8 +260,8 @@ class TestLoginLog(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((used | unused).mapped("end_reason"), [False, "expired"])
 
-    def test_vacuum_writes_ends_that_are_missing(self):
-        """As a cleanup leaves them whose worker was killed: by the next login that ends others, not by the newest."""
+    def test_vacuum_writes_missing_ends(self):
+        """A killed cleanup writes no ends. The vacuum does: the next exclusive login ended them, not the newest."""
         session = self.store_session()
         first = self.add(session.sid, exclusive=True, days_ago=3)
         between = self.add("between.", days_ago=2)

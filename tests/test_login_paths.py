@@ -28,7 +28,7 @@ def totp_code(secret=SECRET):
 
 
 class LoginPathCase(SingleSessionCase):
-    """A way to log in that a module of Odoo adds."""
+    """Logins with modules of Odoo."""
 
     module = None
 
@@ -48,13 +48,13 @@ class TestTotp(LoginPathCase):
 
     def setUp(self):
         super().setUp()
-        # sudo - res.users: a person's secret is hidden from everybody
+        # sudo - res.users: no user may read the secret
         self.user.sudo().totp_secret = SECRET
         self.device = self.login_with_code()
 
     def post_code(self, device, **values):
         if "totp_last_counter" in self.user:
-            # sudo - res.users: hidden likewise; from 19.0 on a code is good for one login
+            # sudo - res.users: no user may read it; on 19.0, a code works only once
             self.user.sudo().totp_last_counter = False
         return device.post_form("/web/login/totp", totp_token=totp_code(), **values)
 
@@ -66,13 +66,13 @@ class TestTotp(LoginPathCase):
     def test_code(self):
         self.assertNewestWins(self.device, self.login_with_code())
 
-    def test_password_alone_ends_nobody(self):
+    def test_password_alone_ends_no_session(self):
         device = self.login()
         self.assertAlive(self.device)
         self.assertFalse(self.is_alive(device))
 
-    def test_code_is_not_asked_for_by_an_ended_cookie(self):
-        """The browser gets another cookie with its password, which whoever has stolen the ended one does not know."""
+    def test_second_factor_needs_a_new_cookie(self):
+        """The browser gets a new cookie with its password: the thief of the ended one does not have it."""
         self.login_with_code()
         ended, thief = dict(self.device.cookies), Device(self)
         for enter_password in (self.login, self.json_password):
@@ -81,7 +81,7 @@ class TestTotp(LoginPathCase):
             self.assertEqual(self.device.request("/web/login/totp").status_code, 200)
             self.assertIn("/web/login", thief.request("/web/login/totp").headers["Location"])
 
-    def test_wrong_code_ends_nobody(self):
+    def test_wrong_code_ends_no_session(self):
         device = self.login()
         device.post_form("/web/login/totp", totp_token="000000")
         device.post_form("/web/login/totp", totp_token="not a code")
@@ -89,7 +89,8 @@ class TestTotp(LoginPathCase):
         self.assertFalse(self.is_alive(device))
 
     def test_login_that_fails_after_the_code(self):
-        """The error page of a website route saves the session of the login: it is refused."""
+        """The error page of a website route saves the session of the login, which is then refused."""
+        require_module(self, "http_routing")
         failing = self.login()
         with (
             patch.object(Home, "_login_redirect", side_effect=ValueError("after authentication")),
@@ -110,7 +111,7 @@ class TestTotp(LoginPathCase):
         )
         self.assertIsNone(answer["result"]["uid"])
 
-    def test_json_password_alone_ends_nobody(self):
+    def test_json_password_alone_ends_no_session(self):
         self.json_password(Device(self))
         self.assertAlive(self.device)
 
@@ -156,7 +157,7 @@ class TestSignup(LoginPathCase):
         self.assertFalse(user.allow_multiple_sessions)
 
     def test_reset_password(self):
-        """The link of the mail: Odoo 17.0 and 18.0 log in with it, 19.0 does not."""
+        """The link in the mail: 17.0 and 18.0 log the user in, 19.0 does not."""
         partner = self.user.partner_id
         partner.signup_prepare(signup_type="reset")
         token = partner._generate_signup_token() if hasattr(partner, "_generate_signup_token") else partner.signup_token
@@ -174,7 +175,7 @@ class TestSignup(LoginPathCase):
 
 
 class OAuthProvider(BaseHTTPRequestHandler):
-    """An OAuth provider that knows one person."""
+    """An OAuth provider with one user."""
 
     def do_GET(self):
         self.send_response(200)
@@ -183,7 +184,7 @@ class OAuthProvider(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({"sub": "ada at the provider"}).encode())
 
     def log_message(self, *args):
-        """Keep the test's output clean."""
+        """Print nothing."""
 
 
 @tagged("post_install", "-at_install")
@@ -213,7 +214,7 @@ class TestOAuth(LoginPathCase):
         self.assertAlive(first)
         self.assertNewestWins(first, self.oauth_login("two"))
 
-    def test_oauth_ends_password_session_and_back(self):
+    def test_oauth_and_password_end_each_other(self):
         first = self.login()
         second = self.oauth_login("one")
         self.assertNewestWins(first, second)

@@ -18,9 +18,9 @@ LOGGER = "odoo.addons.op_single_session_login"
 
 
 class BareStore(http.FilesystemSessionStore):
-    """A store without a path, and with nothing but what Odoo needs, as OCA's ``session_db`` on 17.0 and 18.0."""
+    """A store without a path that has only what Odoo needs, as OCA's ``session_db`` on 17.0 and 18.0."""
 
-    # what core's has, and stores of addons may not have
+    # Odoo's store has these. The stores of addons may not.
     delete_from_identifiers = get_missing_session_identifiers = list = property()
 
     def __init__(self):
@@ -39,7 +39,7 @@ class BareStore(http.FilesystemSessionStore):
 
 
 class ListingStore(BareStore):
-    """A store that gives the ids of its sessions, in bytes as Redis does."""
+    """A store that lists its session ids, as bytes like Redis."""
 
     def list(self):
         return [sid.encode() for sid in self.contents]
@@ -76,7 +76,7 @@ class TestSessionStore(TransactionCase):
         self.use(http.FilesystemSessionStore(path=folder, session_class=http.Session, renew_missing=True))
 
     def use(self, store):
-        """Let the server have another session store."""
+        """Give the server another session store."""
         self.startPatcher(patch.object(http.root, "session_store", store))
         self.store = store
 
@@ -95,8 +95,8 @@ class TestSessionStore(TransactionCase):
             sid = "".join(chr(48 + number % 75) for number in range(length))
             self.assertEqual(session_store.get_identifier(sid), sid[:expected])
 
-    def test_asked_for_nothing_but_identifiers(self):
-        """Whoever may change access rights can enter any text as that of a device, and be ended."""
+    def test_other_values_are_no_identifiers(self):
+        """An administrator can write any text as the identifier of a device."""
         sid = self.save()
         identifier = get_identifier(sid)
         no_identifiers = (
@@ -106,7 +106,7 @@ class TestSessionStore(TransactionCase):
         for value in no_identifiers:
             self.assertEqual(session_store.find_existing([value], self.db), [], value)
             self.assertEqual(session_store.delete([value], self.db), [], value)
-        for values in (None, False, 42, "", identifier, object(), [], self.logins_of_nobody()):
+        for values in (None, False, 42, "", identifier, object(), [], self.missing_entries()):
             self.assertEqual(session_store.find_existing(values, self.db), [], values)
             self.assertEqual(session_store.delete(values, self.db), [], values)
         self.assertTrue(self.exists(sid))
@@ -114,7 +114,7 @@ class TestSessionStore(TransactionCase):
         self.assertEqual(session_store.delete([*no_identifiers, identifier], self.db), [identifier])
         self.assertFalse(self.exists(sid))
 
-    def logins_of_nobody(self):
+    def missing_entries(self):
         return self.env["op.single.session.login"]
 
     def test_sessions_of_other_databases(self):
@@ -123,21 +123,21 @@ class TestSessionStore(TransactionCase):
         identifiers = [get_identifier(sid) for sid in (own, foreign, gone)]
         for dbname, existing in ((self.db, identifiers[:1]), ("original", identifiers[1:2]), ("", [])):
             self.assertEqual(session_store.find_existing(identifiers, dbname), existing)
-        # used on another machine: the third
+        # the third one was used on another machine
         self.assertEqual(session_store.find_existing(identifiers, self.db, {*identifiers}), identifiers[::2])
         self.assertEqual(session_store.delete(identifiers, self.db), identifiers[:1])
         self.assertEqual([self.exists(own), self.exists(foreign)], [False, True])
         self.assertEqual(session_store.delete(identifiers, self.db), [])
 
     def test_sessions_with_the_same_identifier(self):
-        """Soft rotation leaves two for a while."""
+        """After a soft rotation, there are two for a while."""
         first = self.save()
         second = self.save(sid=get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
         foreign = self.save("original", get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
         self.assertEqual(session_store.delete([get_identifier(first)], self.db), [get_identifier(first)])
         self.assertEqual([self.exists(sid) for sid in (first, second, foreign)], [False, False, True])
 
-    def test_files_in_question_are_the_only_ones_read(self):
+    def test_no_other_files_are_read(self):
         sid = self.save()
         for _ in range(10):
             self.save()
@@ -158,7 +158,7 @@ class TestSessionStore(TransactionCase):
         return patch.object(session_store.glob, "iglob", check)
 
     @mute_logger("odoo.tools.misc")  # 17.0 warns of what it cannot read
-    def test_files_that_are_no_sessions(self):
+    def test_other_files_in_the_folder(self):
         sid = self.save(uid=7)
         for text in (b"", b"{}", b"[1, 2"):
             other = self.save(uid=7)
@@ -180,12 +180,12 @@ class TestSessionStore(TransactionCase):
                 imported = [(identifiers[0], 7)] if tells_databases else []
                 self.assertEqual([*session_store.iter_logged_in(self.db)], imported)
 
-    def test_a_login_does_not_list_all_sessions(self):
+    def test_login_does_not_list_all_sessions(self):
         self.use(BrokenStore())
         with self.assertNoLogs(LOGGER):
             session_store.delete([get_identifier(self.save())], self.db)
 
-    def test_a_store_that_cannot_tell(self):
+    def test_store_that_knows_no_identifiers(self):
         self.use(BareStore())
         identifiers = [get_identifier(self.save()), get_identifier(self.store.generate_key())]
         with self.assertNoLogs(LOGGER):
@@ -193,7 +193,7 @@ class TestSessionStore(TransactionCase):
             self.assertEqual(session_store.delete([*identifiers, False], self.db), identifiers)
             self.assertEqual([*session_store.iter_logged_in(self.db)], [])
 
-    def test_a_failing_store(self):
+    def test_failing_store(self):
         self.use(BrokenStore())
         identifier = get_identifier(self.save())
         with self.assertLogs(LOGGER, "WARNING") as log:
@@ -205,9 +205,9 @@ class TestSessionStore(TransactionCase):
 @tagged("post_install", "-at_install")
 class TestImport(SingleSessionCase):
     def open_old_session(self):
-        """Return a device that is logged in with a session as it was before the installation."""
+        """Return a device with a session that is older than the installation."""
         device = self.login()
-        # sudo is not needed: the test's user is the superuser
+        # without sudo: the test's user is the superuser
         self.logins_of(device).unlink()
         return device
 
@@ -225,11 +225,11 @@ class TestImport(SingleSessionCase):
         self.assertEnded(old)
         self.assertAlive(new)
 
-    def test_those_of_redis_too(self):
+    def test_stored_sessions_of_redis_are_imported(self):
         self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
         self.test_stored_sessions_are_imported_at_installation()
 
-    def test_sessions_of_other_databases_and_users_gone_are_not(self):
+    def test_other_databases_and_deleted_users_are_not_imported(self):
         self.use_listing_store()
         old = self.open_old_session()
         foreign = old.stored_session
@@ -242,7 +242,7 @@ class TestImport(SingleSessionCase):
         _import_sessions(self.env)
         self.assertFalse(self.logins_of(old))
 
-    def test_a_store_that_cannot_list_is_said_at_installation(self):
+    def test_installation_warns_of_a_store_that_cannot_list(self):
         self.startPatcher(patch.object(http.root, "session_store", BareStore()))
         with self.assertLogs(LOGGER, "WARNING") as log:
             logging.getLogger(LOGGER).warning("one")
@@ -254,8 +254,8 @@ class TestImport(SingleSessionCase):
         with self.assertNoLogs(LOGGER, "WARNING"):
             _import_sessions(self.env)
 
-    def test_a_session_with_a_device_is_imported_at_the_next_login(self):
-        """The login that a worker took while another one was installing the addon."""
+    def test_session_with_a_device_is_imported_at_the_next_login(self):
+        """A worker served a login while another one was installing the addon."""
         if "res.device.log" not in self.env:
             self.skipTest("not in this Odoo: devices")
         old = self.open_old_session()
@@ -267,8 +267,8 @@ class TestImport(SingleSessionCase):
         self.assertEnded(old)
         self.assertAlive(new)
 
-    def test_devices_that_hold_whole_ids(self):
-        """Where a store of 18.0 makes ids of 40 characters, core stores all of them."""
+    def test_devices_with_whole_ids(self):
+        """If a store of 18.0 makes ids of 40 characters, Odoo's devices hold whole ids."""
         if "res.device.log" not in self.env:
             self.skipTest("not in this Odoo: devices")
         sids = [f"{number:040x}" for number in (2**155, 3 * 2**155, 5 * 2**155, 7 * 2**154)]
@@ -291,7 +291,7 @@ class TestImport(SingleSessionCase):
 @tagged("post_install", "-at_install")
 class TestLongerIds(SingleSessionCase):
     def test_soft_rotation_of_the_ids_of_20_0(self):
-        """Odoo 20.0 makes ids of 86 characters and keeps the first 42 of them."""
+        """Odoo 20.0 makes ids of 86 characters, of which a rotation keeps the first 42."""
         if not hasattr(http.root.session_store, "delete_old_sessions"):
             self.skipTest("not in this Odoo: soft rotation of sessions")
         store = type(http.root.session_store)

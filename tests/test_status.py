@@ -25,7 +25,7 @@ SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605
 
 class StatusCase(SingleSessionCase):
     def status(self, device):
-        """Ask the status route, and assert that the answer sets no cookie and may not be kept.
+        """Send a status request, and check that the answer sets no cookie and may not be stored.
 
         The marks that isolate what is inserted into a sentence are left out.
         """
@@ -36,7 +36,7 @@ class StatusCase(SingleSessionCase):
         return json.loads(re.sub("[\u2068\u2069]", "", response.text))
 
     def date(self, timezone):
-        """Write the login date as the user reads it: with its day, without seconds."""
+        """Return the login date as its user reads it: with the day, without seconds."""
         date = format_datetime(self.env, LOGIN_DATE, tz=timezone, dt_format="short", lang_code=self.user.lang)
         day, hour = {"UTC": (23, 10), "Asia/Tokyo": (24, 7)}[timezone]
         self.assertRegex(date, rf"\b{day}\b.*\b0?{hour}:05(?!:)")
@@ -48,14 +48,14 @@ class TestStatus(StatusCase):
     def test_alive(self):
         self.assertEqual(self.status(self.login()), {"state": "alive"})
 
-    def test_nobody(self):
+    def test_no_session(self):
         device = Device(self)
         self.assertEqual(self.status(device), {"state": "none"})
         device.request("/web/login")
         self.assertEqual(self.status(device), {"state": "none"})
 
     def test_ended(self):
-        """It says when, in the user's language and time zone, and with what: never from where."""
+        """The reason has the time in the user's language and time zone, and the browser, but no IP address."""
         self.env["res.lang"]._activate_lang("fr_FR")
         self.user.write({"lang": "fr_FR", "tz": "Asia/Tokyo"})
         first = self.login()
@@ -80,7 +80,7 @@ class TestStatus(StatusCase):
         first.cookies["tz"] = "../../etc/passwd"
         self.assertIn(self.date("UTC"), self.status(first)["message"])
 
-    def test_notifies_of_the_login_that_ended_it(self):
+    def test_reason_names_the_login_that_ended_it(self):
         first = self.login()
         second = self.login(device=Device(self, SAFARI))
         third = self.login()
@@ -88,7 +88,7 @@ class TestStatus(StatusCase):
         self.assertIn("Firefox", self.status(second)["message"])
         self.assertEqual(self.status(third), {"state": "alive"})
 
-    def test_ended_whatever_became_of_its_file(self):
+    def test_ended_with_or_without_its_file(self):
         first = self.login()
         session = first.stored_session
         self.login()
@@ -140,7 +140,7 @@ class TestStatus(StatusCase):
         self.assertEqual(self.status(device), {"state": "none"})
 
     def test_same_browser(self):
-        """A tab may ask with the old cookie while the login of another tab is being answered."""
+        """A tab may still send the old cookie while another tab logs in."""
         device = self.login()
         before = Device(self)
         before.cookies.update(device.cookies)
@@ -152,7 +152,7 @@ class TestStatus(StatusCase):
         self.assertEqual(self.status(device)["state"], "ended")
 
     def test_same_cookie_in_another_browser(self):
-        """A thief who has the cookie and the password can't keep the person from being told."""
+        """A thief who has the cookie and the password cannot suppress the notification."""
         device = self.login()
         thief = Device(self)
         thief.cookies.update(device.cookies)
@@ -160,8 +160,8 @@ class TestStatus(StatusCase):
         self.logins_of(thief).login_date -= timedelta(minutes=2)
         self.assertEqual(self.status(device)["state"], "ended")
 
-    def test_every_end_is_notified(self):
-        """A login whose cookie is half guessed took the place of no session of its browser."""
+    def test_each_end_has_its_reason(self):
+        """A login that sends only the identifier of a session does not replace that session."""
         first = self.login()
         thief = Device(self)
         thief.cookies["session_id"] = first.identifier + "x" * len(first.identifier)
@@ -176,7 +176,7 @@ class TestStatus(StatusCase):
         self.assertEqual(self.status(before), {"state": "none"})
 
     def test_unfinished_login(self):
-        """No newer login ended it: it never began."""
+        """No newer login ended it: the login was not completed."""
         device = self.login()
         self.logins_of(device).write({"refused": True, "exclusive": False, "end_reason": "incomplete"})
         self.login()
@@ -208,14 +208,14 @@ class TestStatus(StatusCase):
             response = self.opener.request(method, self.base_url() + STATUS, timeout=12)
             self.assertEqual(response.status_code, 405, method)
 
-    def test_any_parameter(self):
+    def test_unknown_parameters(self):
         self.assertEqual(Device(self).request(f"{STATUS}?sid=x&db=y&debug=1").json(), {"state": "none"})
 
 
 @tagged("post_install", "-at_install")
-class TestStatusTouchesNothing(StatusCase):
+class TestStatusChangesNothing(StatusCase):
     def files(self):
-        """The sessions in the store, by name, and when each was written."""
+        """The names of the session files, and when each was written."""
         if not hasattr(root.session_store, "path"):  # OCA's session_db
             with sql_db.db_connect(os.environ["SESSION_DB_URI"], allow_uri=True).cursor() as cr:
                 cr.execute("SELECT sid, write_date FROM http_sessions")
@@ -224,7 +224,7 @@ class TestStatusTouchesNothing(StatusCase):
         return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
     def state(self):
-        """All that a request of a logged-in user may change."""
+        """Everything that a request of a logged-in user may change."""
         models = ["op.single.session.login", "res.users.log", "bus.bus", "res.device.log"]
         rows = [self.env[model].sudo().search([]).read() for model in models if model in self.env]
         return self.files(), rows
@@ -241,8 +241,8 @@ class TestStatusTouchesNothing(StatusCase):
         self.assertAlive(device)
         self.assertUntouched(device)
 
-    def test_what_core_would_write_at_the_next_request(self):
-        """A device's hourly trace, a rotation that is due, old sessions to delete."""
+    def test_nothing_that_core_would_write(self):
+        """A device's hourly update, a rotation that is due, old sessions to delete."""
         device = self.login()
         self.assertAlive(device)
         session = device.stored_session
@@ -266,7 +266,7 @@ class TestStatusTouchesNothing(StatusCase):
         root.session_store.save(session)
         self.assertUntouched(first)
 
-    def test_nobody(self):
+    def test_no_session(self):
         device = Device(self)
         before = self.files()
         for sid in (None, root.session_store.generate_key()):
@@ -281,13 +281,13 @@ class TestStatusTouchesNothing(StatusCase):
         self.assertEqual(device.request(path).status_code, 200)
         return sql_db.sql_counter - before
 
-    def test_costs_no_more_queries_than_the_cheapest_route(self):
+    def test_query_count(self):
         for device in (Device(self), self.login()):
             for _warm_up in range(2):
                 counts = [self.count_queries(device, path) for path in (STATUS, "/web/health")]
             self.assertLessEqual(counts[0], counts[1])
 
-    def test_needs_no_writable_cursor(self):
+    def test_read_only_cursor(self):
         routing = self.env["ir.http"].routing_map()
         [rule] = [rule for rule in routing.iter_rules() if rule.rule == STATUS]
         self.assertTrue(rule.endpoint.routing["readonly"])
@@ -298,8 +298,8 @@ class TestStatusTouchesNothing(StatusCase):
 class TestLoginPage(StatusCase):
     REASON = "Your account was used to log in on another device"
 
-    def test_says_why_until_it_was_seen(self):
-        """Who loads the page does not count, only what a browser has drawn: test_browsers.py."""
+    def test_reason_until_it_was_shown(self):
+        """Loading the page does not mark the reason as shown. For drawing it, see dev/scenarios/test_browsers.py."""
         first = self.login()
         self.login()
         unseen = ({}, {"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"Sec-Fetch-Mode": "cors"})
@@ -313,7 +313,7 @@ class TestLoginPage(StatusCase):
         self.assertRegex(shown, "^[0-9a-f]{64}$")
         first.cookies[SHOWN] = shown
         self.assertNotIn(self.REASON, first.request("/web/login").text)
-        self.assertEqual(self.status(first)["state"], "ended", "other tabs are still told")
+        self.assertEqual(self.status(first)["state"], "ended", "other tabs still get the reason")
 
     def test_login_is_filled_in(self):
         first = self.login()
@@ -335,18 +335,18 @@ class TestLoginPage(StatusCase):
         link = r"""<a class="alert-link" href="/web/reset_password">\s*If this wasn't you, change your password\."""
         self.assertRegex(first.request("/web/login").text, link)
 
-    def test_frame_says_why(self):
+    def test_reason_in_a_frame(self):
         first = self.login()
         self.login()
         self.assertIn(self.REASON, first.request("/web/login", headers={"Sec-Fetch-Dest": "iframe"}).text)
 
-    def test_says_why_after_a_page_was_asked_for(self):
+    def test_reason_after_a_redirection(self):
         first = self.login()
         self.login()
         location = first.request("/web?debug=1").headers["Location"]
         self.assertIn(self.REASON, first.request(urlsplit(location).path).text)
 
-    def test_says_it_again_after_the_next_end(self):
+    def test_reason_of_the_next_end(self):
         first = self.login()
         self.login()
         self.assertIn(self.REASON, first.request("/web/login").text)
@@ -354,11 +354,11 @@ class TestLoginPage(StatusCase):
         self.login()
         self.assertIn(self.REASON, first.request("/web/login").text)
 
-    def test_says_nothing_to_others(self):
+    def test_no_reason_for_others(self):
         for device in (Device(self), self.login()):
             self.assertNotIn(self.REASON, device.request("/web/login").text)
 
-    def test_says_nothing_after_a_wrong_password(self):
+    def test_no_reason_after_a_wrong_password(self):
         first = self.login()
         self.login()
         first.request("/web/login")
@@ -366,7 +366,7 @@ class TestLoginPage(StatusCase):
         self.assertIn("Wrong login/password", answer.text)
         self.assertNotIn(self.REASON, answer.text)
 
-    def test_says_it_in_the_language_of_the_page(self):
+    def test_reason_in_the_language_of_the_page(self):
         self.env["res.lang"]._activate_lang("fr_FR")
         first = self.login()
         self.login()
@@ -397,7 +397,7 @@ class TestLoginPage(StatusCase):
         ):
             self.assertLeadsBack(redirect, location)
 
-    def test_leads_back_to_no_path_that_browsers_take_for_a_host(self):
+    def test_leads_back_to_no_other_host(self):
         if "/\\" not in Request.redirect.__code__.co_consts:
             self.skipTest("not in this Odoo: redirections that mind backslashes")
         self.assertLeadsBack("/\\evil.example/odoo", "/evil.example/odoo")
@@ -409,12 +409,12 @@ class TestSessionInfo(StatusCase):
         self.logins._end_older(self.user)  # 17.0 does so after a commit only, and tests commit nothing
         return device.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]
 
-    def test_pages_of_logged_in_users_know_what_to_ask(self):
+    def test_session_info_of_logged_in_users(self):
         expected = {"db": self.env.cr.dbname, "poll_interval": 30, "ended_by_login": None}
         self.assertEqual(self.info(self.login()), expected)
 
     def test_login_that_ended_a_session(self):
-        """The new browser reads what it ended: the old one may be an intruder's."""
+        """The new browser's user reads which session was ended, since it may be an intruder's."""
         first = self.login()
         second = self.login(device=Device(self, SAFARI))
         ended = self.info(second)["ended_by_login"]
@@ -426,7 +426,7 @@ class TestSessionInfo(StatusCase):
         self.assertIsNone(self.info(second)["ended_by_login"])
         self.assertEnded(first)
 
-    def test_json_login_says_nothing(self):
+    def test_json_login_has_no_notification(self):
         self.login()
         credentials = {"db": self.env.cr.dbname, "login": self.user.login, "password": PASSWORD}
         answer = Device(self).rpc("/web/session/authenticate", **credentials)["result"]
@@ -465,7 +465,7 @@ class TestParameters(TransactionCase):
             with self.assertNoLogs("odoo.addons.op_single_session_login", "WARNING"):
                 self.assertEqual(self.set_interval(value), interval, value)
 
-    def test_bad_values_fall_back_with_one_warning(self):
+    def test_bad_values_are_replaced_with_one_warning(self):
         for value, interval in (("soon", 30), ("1.5", 30), ("-7", 5), ("2", 5), ("99999", 3600), ("9" * 5000, 30)):
             with self.assertLogs("odoo.addons.op_single_session_login", "WARNING") as logs:
                 self.assertEqual(self.set_interval(value), interval, value)

@@ -8,7 +8,7 @@ from odoo.tests.common import TransactionCase, tagged
 from odoo.tools.misc import file_path
 from odoo.tools.translate import trans_export
 
-# The languages, and the words that each shares with English: files of translations leave these empty.
+# The languages, and the words that are the same in English: translation files leave them empty.
 LANGUAGES = {
     "ar": set(),
     "de": {"(%s s)", "Browser", "ID"},

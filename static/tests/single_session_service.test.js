@@ -25,7 +25,7 @@ const ENDED = () => ({ state: "ended", message: MESSAGE });
 const NONE = () => ({ state: "none" });
 const NO_NETWORK = () => Promise.reject(new TypeError("Failed to fetch"));
 const BAD_GATEWAY = () => new Response("<h1>502</h1>", { status: 502 });
-// where the button leads, and where a page goes by itself
+// where the button leads, and where the page goes after the countdown
 const LOGIN_PAGE = "/web/login?db=prod&redirect=%2Fodoo%2Fcontacts%3Fdebug%3D1%23here";
 const LOGIN_PAGE_BY_ITSELF = `${LOGIN_PAGE}&no_autologin=1&disable_autoredirect=1`;
 
@@ -168,7 +168,7 @@ beforeEach(() => {
     patchWithCleanup(Math, { random: () => 0 });
 });
 
-test("the websocket is started, which nobody else does on portal pages", () => {
+test("the websocket is started, as portal pages do not start it", () => {
     patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
     const bus_service = { addEventListener() {}, start: () => expect.step("bus started") };
     singleSessionService.start(null, { bus_service }).stop();
@@ -195,14 +195,14 @@ class OtherOrigin {
 const WATCHED = { singleSession: {} };
 
 for (const [where, isWatched, around] of [
-    ["a page that watches", false, [WATCHED]],
-    ["a page in a frame of a page that watches", false, [undefined, WATCHED]],
-    ["a page of another origin in one that watches", false, [null, WATCHED]],
+    ["a page with the service", false, [WATCHED]],
+    ["a page in a frame of a page with the service", false, [undefined, WATCHED]],
+    ["a page of another origin in a page with the service", false, [null, WATCHED]],
     ["a page without Odoo", true, [undefined]],
     ["a page of Odoo without a user", true, [{}]],
     ["a page of another origin", true, [null]],
 ]) {
-    test(`in a frame of ${where} a page ${isWatched ? "watches" : "leaves it to the other"}`, async () => {
+    test(`in a frame of ${where}, the service ${isWatched ? "runs" : "does not run"}`, async () => {
         patchWithCleanup(session, { op_single_session_login: { db: "prod", poll_interval: 0 } });
         putIntoFrame(...around);
         const bus_service = { addEventListener() {}, start() {} };
@@ -212,7 +212,7 @@ for (const [where, isWatched, around] of [
     });
 }
 
-test("a page says to its frames that it watches, and when it no longer does", async () => {
+test("a page shows its frames whether the service runs", async () => {
     await openPage();
     expect(window.odoo.singleSession).toBe(getService("op_single_session_login"));
     getService("op_single_session_login").stop();
@@ -223,14 +223,14 @@ test("a page says to its frames that it watches, and when it no longer does", as
 // Alive
 // -----------------------------------------------------------------------------
 
-test("a page of nobody is not watched", async () => {
+test("a page without a user does not poll", async () => {
     await makeMockEnv();
     await pass(60, 30);
     expect(singleSessionService.start(null, {})).toBe(undefined);
     expect.verifySteps([]);
 });
 
-test("a page asks at every poll interval and says nothing while its session is alive", async () => {
+test("a page polls and shows nothing while its session is open", async () => {
     await openPage({ poll_interval: 30 });
     await pass(29);
     expect.verifySteps([]);
@@ -239,7 +239,7 @@ test("a page asks at every poll interval and says nothing while its session is a
     expectNothing();
 });
 
-test("with the poll interval 0 a page asks only when something hints at an end", async () => {
+test("with the poll interval 0, a page asks only when something suggests an end", async () => {
     await openPage({ poll_interval: 0 });
     await pass(3600, 60);
     expect.verifySteps([]);
@@ -250,7 +250,7 @@ test("with the poll interval 0 a page asks only when something hints at an end",
     expect.verifySteps([]);
 });
 
-test("a session that is no more, but was not ended, does not take the page away", async () => {
+test("a page with an expired session stays", async () => {
     serverAnswers(NONE);
     await openPage();
     await pass(100);
@@ -262,7 +262,7 @@ test("a session that is no more, but was not ended, does not take the page away"
 // Ended
 // -----------------------------------------------------------------------------
 
-test("an ended session is told of, counted down and leads to the login page", async () => {
+test("a page with an ended session shows why, counts down and goes to the login page", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
@@ -282,7 +282,7 @@ test("an ended session is told of, counted down and leads to the login page", as
     expect.verifySteps([]);
 });
 
-test("the notification is announced at once, without its seconds, and its button can be reached", async () => {
+test("the notification is announced once, without its seconds, and its button can be reached", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
@@ -298,7 +298,7 @@ test("the notification is announced at once, without its seconds, and its button
     expect.verifySteps(["asked"]);
 });
 
-test("the button leads to the login page at once, where single sign-on may do its work", async () => {
+test("the button leads to the login page at once, with single sign-on", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
@@ -309,7 +309,7 @@ test("the button leads to the login page at once, where single sign-on may do it
     expect.verifySteps([]);
 });
 
-test("a page that came back says so again, unless somebody has logged in", async () => {
+test("a page that came back shows it again, unless a user has logged in", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
@@ -332,7 +332,7 @@ test("a page that came back says so again, unless somebody has logged in", async
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("a page with an expired session that came back says so again", async () => {
+test("a page with an expired session that came back shows it again", async () => {
     serverAnswers(NONE);
     await openPage();
     await refuseCall();
@@ -345,7 +345,7 @@ test("a page with an expired session that came back says so again", async () => 
 });
 
 // -----------------------------------------------------------------------------
-// Single sign-on that logs in whatever it is asked
+// Single sign-on that logs in without a click
 // -----------------------------------------------------------------------------
 
 function hasLeft(seconds) {
@@ -353,7 +353,7 @@ function hasLeft(seconds) {
 }
 
 for (const [when, seconds] of Object.entries({ lately: 550, "before the clock was set": -599 })) {
-    test(`a browser that has left a page by itself ${when} stays, until its button is clicked`, async () => {
+    test(`a browser that has left a page by itself ${when} stays until its button is clicked`, async () => {
         hasLeft(seconds);
         serverAnswers(ENDED);
         await openPage();
@@ -368,7 +368,7 @@ for (const [when, seconds] of Object.entries({ lately: 550, "before the clock wa
     });
 }
 
-test("a page that stays asks no more often than before, and heeds a login in another tab", async () => {
+test("a page that stays polls as before, and notices a login in another tab", async () => {
     hasLeft(1);
     serverAnswers(ENDED);
     await openPage({ poll_interval: 0 });
@@ -395,7 +395,7 @@ test("a browser leaves a page by itself again after ten minutes", async () => {
     expect(Date.now() - left).toBeLessThan(1000);
 });
 
-test("a click is not kept: the next page leaves by itself", async () => {
+test("after a click, the next page leaves by itself", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(30);
@@ -404,7 +404,7 @@ test("a click is not kept: the next page leaves by itself", async () => {
     expect.verifySteps(["asked", LOGIN_PAGE]);
 });
 
-test("a browser that can't remember that it has left stays", async () => {
+test("a browser without storage stays", async () => {
     fillStorage();
     serverAnswers(ENDED);
     await openPage({ poll_interval: 0 });
@@ -423,7 +423,7 @@ test("closing the notification changes nothing", async () => {
     expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("what the server says is text, not markup", async () => {
+test("the message of the server is text, not markup", async () => {
     serverAnswers(() => ({ state: "ended", message: "<img class='evil'/>" }));
     await openPage();
     await pass(30);
@@ -432,7 +432,7 @@ test("what the server says is text, not markup", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("no question of a form holds up the page, but what it keeps is kept", async () => {
+test("a form can't keep the page from leaving, but saves its drafts", async () => {
     await openPage();
     const ask = (ev) => {
         expect.step("a form keeps a draft");
@@ -459,7 +459,7 @@ test("no question of a form holds up the page, but what it keeps is kept", async
     ]);
 });
 
-test("somebody who logs in again in another tab keeps the page", async () => {
+test("after a login in another tab, the page stays", async () => {
     serverAnswers(ENDED);
     await openPage();
     await pass(33);
@@ -472,7 +472,7 @@ test("somebody who logs in again in another tab keeps the page", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("all tabs are told", async () => {
+test("all tabs show the notification", async () => {
     serverAnswers(ENDED);
     await openPage();
     const tab = singleSessionService.start(null, {
@@ -494,7 +494,7 @@ test("all tabs are told", async () => {
 
 const NOT_FOUND = () => new Response("<h1>404</h1>", { status: 404 });
 
-test("a server that knows no database for the cookie is named one", async () => {
+test("if the cookie selects no database, the page selects one", async () => {
     serverAnswers(() => (hasDatabase ? ENDED() : NOT_FOUND()));
     hasDatabase = false;
     await openPage();
@@ -503,7 +503,7 @@ test("a server that knows no database for the cookie is named one", async () => 
     expect.verifySteps(["asked", "asked for a database", "named the database", "asked"]);
 });
 
-test("a server without PostgreSQL is named none: its login page would log the browser out", async () => {
+test("without PostgreSQL, the page selects no database: the login page would log the browser out", async () => {
     serverAnswers(NOT_FOUND);
     hasDatabase = isPostgresqlThere = false;
     await openPage();
@@ -512,7 +512,7 @@ test("a server without PostgreSQL is named none: its login page would log the br
     expect.verifySteps(["asked", "asked for a database"]);
 });
 
-test("a server that has lost the database is asked more and more slowly", async () => {
+test("without its database, the page asks less and less often", async () => {
     serverAnswers(() => {
         hasDatabase = false;
         return NOT_FOUND();
@@ -534,7 +534,7 @@ test("a browser that is logged in to a database without the addon stays logged i
 });
 
 // -----------------------------------------------------------------------------
-// The websocket, the network and the tab as hints
+// What makes the page ask: the websocket, the network, the tab
 // -----------------------------------------------------------------------------
 
 for (const type of ["BUS:DISCONNECT", "disconnect"]) {
@@ -548,7 +548,7 @@ for (const type of ["BUS:DISCONNECT", "disconnect"]) {
     });
 }
 
-test("a websocket that closes with 4001 after a new login in this browser says nothing", async () => {
+test("a websocket that closes with 4001 after a new login in this browser shows nothing", async () => {
     await openPage();
     hint("BUS:DISCONNECT", { code: 4001 });
     await settle();
@@ -556,7 +556,7 @@ test("a websocket that closes with 4001 after a new login in this browser says n
     expect.verifySteps(["asked"]);
 });
 
-test("a websocket that closes for another reason is no hint", async () => {
+test("a websocket that closes for another reason makes no page ask", async () => {
     await openPage();
     hint("BUS:DISCONNECT", { code: 1006 });
     hint("BUS:DISCONNECT");
@@ -565,7 +565,7 @@ test("a websocket that closes for another reason is no hint", async () => {
 });
 
 for (const type of ["BUS:CONNECT", "connect", "BUS:RECONNECT", "reconnect"]) {
-    test(`a websocket that is there (${type}) makes the page ask`, async () => {
+    test(`a websocket that connects (${type}) makes the page ask`, async () => {
         await openPage();
         hint(type);
         await settle();
@@ -580,7 +580,7 @@ test("a browser that is online again asks", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("a hidden tab does not ask until it is seen", async () => {
+test("a hidden tab does not ask until it is visible", async () => {
     serverAnswers(ENDED);
     await openPage();
     setVisible(false);
@@ -592,7 +592,7 @@ test("a hidden tab does not ask until it is seen", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("a hidden tab that the websocket told of the end waits until it is seen", async () => {
+test("a hidden tab that the websocket notifies counts down when it is visible", async () => {
     serverAnswers(ENDED);
     await openPage();
     setVisible(false);
@@ -606,7 +606,7 @@ test("a hidden tab that the websocket told of the end waits until it is seen", a
     expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("a hidden tab whose user has logged in again takes its notification back", async () => {
+test("a hidden tab closes its notification after a new login", async () => {
     serverAnswers(ENDED);
     await openPage();
     setVisible(false);
@@ -630,7 +630,7 @@ for (const [what, noAnswer] of Object.entries({
     "an answer of somebody else": () => ({ state: "OK" }),
     "an empty answer": () => null,
 })) {
-    test(`${what} is no end, and the page asks more slowly`, async () => {
+    test(`${what} is no end, and the page asks less often`, async () => {
         serverAnswers(noAnswer);
         await openPage({ poll_interval: 10 });
         await pass(10);
@@ -647,7 +647,7 @@ for (const [what, noAnswer] of Object.entries({
     });
 }
 
-test("however long there is no answer, the page asks every ten minutes", async () => {
+test("without answers, the page asks at least every ten minutes", async () => {
     serverAnswers(NO_NETWORK);
     await openPage();
     await pass(30 + 60 + 120 + 240 + 480, 30);
@@ -657,7 +657,7 @@ test("however long there is no answer, the page asks every ten minutes", async (
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("pages do not ask all at once when a server comes back", async () => {
+test("pages ask at different times when a server comes back", async () => {
     patchWithCleanup(Math, { random: () => 1 });
     serverAnswers(BAD_GATEWAY);
     await openPage({ poll_interval: 10 });
@@ -667,7 +667,7 @@ test("pages do not ask all at once when a server comes back", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("a page that gets answers again asks at every poll interval again", async () => {
+test("a page that gets answers again polls again", async () => {
     serverAnswers(NO_NETWORK);
     await openPage({ poll_interval: 10 });
     await pass(10 + 20);
@@ -678,7 +678,7 @@ test("a page that gets answers again asks at every poll interval again", async (
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("a websocket that closes with 4001 while there is no answer makes the page ask on", async () => {
+test("a websocket that closes with 4001 while there is no answer makes the page ask again", async () => {
     serverAnswers(BAD_GATEWAY);
     await openPage({ poll_interval: 0 });
     hint("BUS:DISCONNECT", { code: 4001 });
@@ -691,7 +691,7 @@ test("a websocket that closes with 4001 while there is no answer makes the page 
     expect.verifySteps(["asked"]);
 });
 
-test("hints do not make the page ask more slowly", async () => {
+test("requests for other reasons do not make the page ask less often", async () => {
     serverAnswers(NO_NETWORK);
     await openPage({ poll_interval: 10 });
     for (let number = 0; number < 5; number++) {
@@ -703,7 +703,7 @@ test("hints do not make the page ask more slowly", async () => {
     expect.verifySteps(["asked"]);
 });
 
-test("a question that is never answered is given up", async () => {
+test("a status request without an answer is aborted", async () => {
     serverAnswers(() => new Deferred());
     await openPage();
     await pass(30);
@@ -726,7 +726,7 @@ test("a countdown does not wait for an answer", async () => {
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("a browser that is logged in to another database by now is not of this session", async () => {
+test("a browser that is now logged in to another database shows nothing", async () => {
     serverAnswers(() => new Response("Forbidden", { status: 403 }));
     await openPage();
     await pass(30);
@@ -737,7 +737,7 @@ test("a browser that is logged in to another database by now is not of this sess
     expect.verifySteps(["asked", "asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("a server that answers slowly is asked one question at a time", async () => {
+test("a slow server gets one status request at a time", async () => {
     const slow = new Deferred();
     serverAnswers(() => slow);
     await openPage();
@@ -747,7 +747,7 @@ test("a server that answers slowly is asked one question at a time", async () =>
     await pass(20);
     expect.verifySteps(["asked"]);
     expectNothing();
-    // what it says was true before the websocket closed: it is asked once more
+    // this answer was true before the websocket closed, so the page asks once more
     serverAnswers(ENDED);
     slow.resolve({ state: "alive" });
     await settle();
@@ -783,7 +783,7 @@ test("a call refused because the session was ended leads to the notification, no
     expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("a call refused because the session has expired says only that", async () => {
+test("a call refused because the session has expired shows only that", async () => {
     serverAnswers(NONE);
     await openPage();
     await refuseCall();
@@ -794,7 +794,7 @@ test("a call refused because the session has expired says only that", async () =
     expect.verifySteps(["asked", "asked", LOGIN_PAGE_BY_ITSELF]);
 });
 
-test("a refused call is told of as soon as the server says why", async () => {
+test("a refused call shows nothing until the server gives the reason", async () => {
     serverAnswers(NO_NETWORK);
     await openPage({ poll_interval: 0 });
     await refuseCall();
@@ -853,7 +853,7 @@ test("a lost connection is core's, but may be a refused call among several datab
     expect.verifySteps(["asked", "asked"]);
 });
 
-test("many hints make one notification", async () => {
+test("several events make one notification", async () => {
     serverAnswers(ENDED);
     await openPage();
     await refuseCall();
@@ -883,7 +883,7 @@ test("an identity check (auth_timeout) is not taken for an expired session", asy
 // Requests that show no error of Odoo's when they are refused
 // -----------------------------------------------------------------------------
 
-test("a request that leads to the login page makes the page ask at once", async () => {
+test("a request that is redirected to the login page makes the page ask at once", async () => {
     serverAnswers(ENDED);
     await openPage();
     await sendRequest("/fr/web/login?redirect=x");
@@ -899,14 +899,14 @@ test("a request in the background of an expired session shows nothing", async ()
     expect.verifySteps(["asked"]);
 });
 
-test("what an anonymous user does not find makes the page ask at once", async () => {
+test("an answer 404 makes the page ask at once", async () => {
     await openPage();
     await sendRequest("/mail/attachment/upload", 404);
     expectNothing();
     expect.verifySteps(["asked"]);
 });
 
-test("answers that refuse nothing and those of other servers ask nothing", async () => {
+test("other answers, and those of other servers, make no page ask", async () => {
     await openPage();
     await sendRequest("/mail/attachment/upload");
     await sendRequest("/mail/attachment/upload", 502);
@@ -944,7 +944,7 @@ test("the Point of Sale stays open, and keeps its orders", async () => {
     expect.verifySteps([LOGIN_PAGE]);
 });
 
-test("the Point of Sale says that a session has expired when a request is refused", async () => {
+test("the Point of Sale shows that a session has expired when a request is refused", async () => {
     window.odoo.pos_session_id = 1;
     after(() => delete window.odoo.pos_session_id);
     serverAnswers(NONE);
@@ -964,7 +964,7 @@ const ENDED_BY_LOGIN = {
     message: "This login ended your session on Firefox (Linux).",
 };
 
-test("a login that ended a session says so once", async () => {
+test("a login that ended a session shows it once", async () => {
     await openPage({ ended_by_login: ENDED_BY_LOGIN });
     await settle();
     expectNotification(ENDED_BY_LOGIN.message, "If this wasn't you, change your password.");
@@ -972,14 +972,14 @@ test("a login that ended a session says so once", async () => {
     expect(browser.localStorage.getItem("op_single_session_login.shown_login")).toBe("prod 7");
 });
 
-test("after a reload it does not say so again", async () => {
+test("after a reload, it is not shown again", async () => {
     browser.localStorage.setItem("op_single_session_login.shown_login", "prod 7");
     await openPage({ ended_by_login: ENDED_BY_LOGIN });
     await settle();
     expectNothing();
 });
 
-test("the next login says so again, even if it can't be remembered", async () => {
+test("the next login shows it again, also in a browser without storage", async () => {
     browser.localStorage.setItem("op_single_session_login.shown_login", "prod 6");
     fillStorage();
     await openPage({ ended_by_login: ENDED_BY_LOGIN });
@@ -987,7 +987,7 @@ test("the next login says so again, even if it can't be remembered", async () =>
     expectNotification(ENDED_BY_LOGIN.message);
 });
 
-test("its button opens the preferences", async () => {
+test("the button of a new browser opens the preferences", async () => {
     onRpc("res.users", "action_get", () => {
         expect.step("action_get");
         return { type: "ir.actions.client", tag: "the_preferences" };
