@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 from . import debian
@@ -21,6 +22,9 @@ REPOSITORY = DEV.parent
 ADDON = "op_single_session_login"
 SERIES = ("17.0", "18.0", "19.0")
 MIN_POSTGRESQL = 13
+UV = "uv==0.13.9"
+# What other people's addons need is taken as of this day.
+OTHER_ADDONS_UNTIL = "2026-11-27"
 # PostgreSQL refuses to run as root, and other users may not enter root's cache. So the user "nobody" runs it, with
 # only the capability to enter that folder, which access(2) heeds only with no_setuid_fixup.
 AS_NOBODY = (
@@ -225,16 +229,50 @@ def make_venv(cache, name, requirements):
 
 def _fill_venv(folder, python, requirements):
     # not created under another name and renamed: its scripts contain its path
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    uv(folder.parent, "venv", "--clear", "--python", sys.executable, folder)
     listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
     listed.write_text(requirements)
     # building some packages for Odoo 17.0 and 18.0 needs what later setuptools have dropped
     constraints.write_text("setuptools<81\n")
-    environ = {**os.environ, "PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", listed]
-    done = subprocess.run(command, env=environ, stderr=subprocess.PIPE, text=True, check=False)
+    options = ["--constraint", constraints, "--build-constraint", constraints]
+    # Odoo runs without writing bytecode. Compiling it each time would take long, and repeat the compiler's warnings.
+    uv(folder.parent, "pip", "install", "--compile-bytecode", "--python", python, "-r", listed, *options)
+
+
+def make_addons_folder(environment):
+    """Return a folder with other people's addons and the packages that they need, from PyPI."""
+    requirements = (DEV / f"requirements-addons-{environment.series}.txt").read_text()
+    folder = named_after(environment.cache / f"addons-{environment.series}", requirements, OTHER_ADDONS_UNTIL)
+    if not folder.is_dir():
+        with step("Other people's addons from PyPI"), replace_folder(folder) as unfinished:
+            listed, excluded, installed = (unfinished / f"{name}.txt" for name in ("listed", "excluded", "installed"))
+            listed.write_text(requirements)
+            excluded.write_text("odoo; sys_platform == 'never'\npsycopg2; sys_platform == 'never'\n")
+            installed.write_text(uv(environment.cache, "pip", "freeze", "--python", environment.python))
+            options = ["--overrides", excluded, "--constraint", installed, "--exclude-newer", OTHER_ADDONS_UNTIL]
+            target = ["--python", environment.python, "--target", unfinished]
+            uv(environment.cache, "pip", "install", "--compile-bytecode", *target, "-r", listed, *options)
+    return folder
+
+
+def uv(cache, *arguments):
+    """Run uv, which makes virtual environments and installs Python packages, and return what it printed.
+
+    :raise SetupError: with the last lines of its errors
+    """
+    folder = named_after(cache / "uv", UV)
+    with exclusive(cache / "uv.lock"):
+        if not folder.is_dir():
+            with step(f"{UV} from PyPI"), replace_folder(folder) as unfinished:
+                venv.create(unfinished, with_pip=True)
+                subprocess.run([unfinished / "bin/python", "-m", "pip", "install", "--quiet", UV], check=True)
+    settings = {"UV_CACHE_DIR": str(cache / "uv-cache"), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    environ = {**os.environ, **settings}
+    command = [folder / "bin/uv", *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SetupError(f"pip could not install {listed}: {done.stderr.strip().splitlines()[-1]}")
+        raise SetupError(f"uv {arguments[0]} failed: {done.stderr.strip()[-1000:]}")
+    return done.stdout
 
 
 def _add_ldap(cache, python):

@@ -6,9 +6,11 @@ from .environment import ADDON
 from .run import install
 
 # Those that are not in the databases of dev/test already, which auth_timeout would change.
-ADDITIONAL = ("test_http", "auth_timeout")
-TAGS = (
-    "/bus,/test_http,/auth_totp,/auth_signup,/auth_passkey,/auth_timeout,/portal,/web:TestSessionInfo,/web:TestWebLogin"
+ADDITIONAL = ("test_http", "auth_timeout", "website")
+TAGS = ",".join(
+    "/bus /test_http /auth_totp /auth_signup /auth_passkey /auth_timeout /portal /web:TestSessionInfo /web:TestWebLogin"
+    " /website:TestAuthSignupUninvited /website:TestWebsiteResetPassword /website:TestWebsiteResUsers"
+    " /website:WebsiteVisitorTests".split()
 )
 
 
@@ -26,7 +28,7 @@ def compare(environment, make_database, run_odoo, has_module, output):
             modules = [module for module in ADDITIONAL if has_module(environment, module)]
             arguments = ["-i", ",".join(modules), "-u", "bus,web", "--test-tags", TAGS]
             log = run_odoo(environment, database, output / f"odoo-{name}.log", *arguments)
-        failures[name] = set(re.findall(r"(?:FAIL|ERROR): (\S+)", log))
+        failures[name] = set(re.findall(r" (?:FAIL|ERROR): (\S+)", log))
         counts = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log) or ["none at all"]
         print(f"Odoo's tests {name} the addon: {len(failures[name])} fail; failed, errors, all: {counts}", flush=True)
     only = {"with": failures["with"] - failures["without"], "without": failures["without"] - failures["with"]}

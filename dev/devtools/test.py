@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 from .environment import (
     ADDON,
@@ -17,6 +18,7 @@ from .environment import (
     argument_parser,
     exclusive,
     free_port,
+    make_addons_folder,
     make_test_venv,
     odoo_command,
     odoo_environ,
@@ -32,14 +34,13 @@ from .programs import (
     find_faketime,
     find_nginx,
     find_redis,
-    find_redis_store,
-    find_session_db,
-    find_single_sign_on,
     find_xmlsec,
 )
 from .progress import SetupError, step
 from .run import install
 
+# Other people's addons that only the servers of some scenarios load: session stores.
+NOT_INSTALLED = ("environ_odoo_config", "redis_session_store", "session_db")
 # The modules whose login paths the suite uses.
 MODULES = (
     "web bus portal base_import auth_signup auth_totp auth_totp_mail auth_oauth auth_passkey auth_ldap test_lint"
@@ -67,6 +68,8 @@ def main(arguments):
     with exclusive(lock, busy="Waiting for another dev/test ..."), postgresql(environment):
         if options.odoo_tests:
             return int(run_odoo_tests(environment) > 0)
+        if options.other_addons is not None:
+            return int(run_beside_other_addons(environment, programs, options.other_addons) > 0)
         passed, failed, absent = run_all(environment, programs, options.k)
     print(f"{passed} passed, {failed} failed" + (f", {absent} not in Odoo {environment.series}" if absent else ""))
     return int(failed > 0 or not passed)
@@ -81,10 +84,8 @@ def find_programs(environment):
             "DEV_CHROMIUM": find_chromium(environment.cache),
             "DEV_FAKETIME": find_faketime(environment.cache),
             "DEV_NGINX": find_nginx(environment.cache),
+            "DEV_OTHER_ADDONS": make_addons_folder(environment),
             "DEV_REDIS": find_redis(environment.cache),
-            "DEV_REDIS_STORE": find_redis_store(environment),
-            "DEV_SESSION_DB": find_session_db(environment),
-            "DEV_SINGLE_SIGN_ON": find_single_sign_on(environment),
             "DEV_XMLSEC": find_xmlsec(environment.cache),
             # Playwright's own Node needs more libraries than a small machine has
             "PLAYWRIGHT_NODEJS_PATH": node,
@@ -105,7 +106,8 @@ def run_all(environment, programs, expression):
     parts = [odoo_tests, odoo_tests_with_session_db, odoo_lint, uninstallation] if not expression else []
     with new_database(environment, template) as database:
         counts = [part(environment, database, output) for part in parts]
-    counts.append(scenarios(environment, programs, template, output, expression))
+    selection = ["-k", expression] if expression else []
+    counts.append(scenarios(environment, programs, template, output, *selection))
     return [sum(numbers) for numbers in zip(*counts, strict=True)]
 
 
@@ -113,8 +115,30 @@ def run_odoo_tests(environment):
     output = environment.cache / "output" / f"{environment.series}-odoo"
     output.mkdir(parents=True, exist_ok=True)
     with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
-        template = make_template(environment)
+        template = make_template(environment, demo=True)
     return compare(environment, lambda: new_database(environment, template), run_odoo, has_module, output)
+
+
+def run_beside_other_addons(environment, programs, names):
+    """Run the core scenarios beside each of other people's addons, and return beside how many of them one fails.
+
+    :param list names: which addons; if empty, all
+    """
+    folders = (Path(programs["DEV_OTHER_ADDONS"]) / "odoo" / "addons").iterdir()
+    known = sorted(folder.name for folder in folders if folder.name not in NOT_INSTALLED)
+    if unknown := set(names) - set(known):
+        raise SetupError(f"Not among {', '.join(known)}: {', '.join(unknown)}")
+    with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
+        template = make_template(environment)
+    results = {}
+    for name in names or known:
+        output = environment.cache / "output" / f"{environment.series}-{name}"
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        results[name] = scenarios(environment, {**programs, "DEV_BESIDE": name}, template, output, "-m", "core")
+    for name, (passed, failed, absent) in results.items():
+        print(f"{name}: {passed} passed, {failed} failed" + (f", {absent} absent" if absent else ""))
+    return sum(failed > 0 or not passed for passed, failed, _absent in results.values())
 
 
 def parse(arguments):
@@ -122,6 +146,8 @@ def parse(arguments):
     parser.add_argument("-k", metavar="EXPRESSION", help="only the server scenarios that match, as in pytest")
     text = "instead, run Odoo's own tests of what the addon touches, with and without it"
     parser.add_argument("--odoo-tests", action="store_true", help=text)
+    text = "instead, run the core scenarios beside these addons from PyPI, or beside each of them"
+    parser.add_argument("--other-addons", nargs="*", metavar="NAME", help=text)
     return parser.parse_args(arguments)
 
 
@@ -130,18 +156,22 @@ def parse(arguments):
 # ----------------------------------------------------------------
 
 
-def make_template(environment):
+def make_template(environment, demo=False):
     """Return the name of a database with Odoo's modules and without the addon. It is created once."""
     modules = [name for name in MODULES if has_module(environment, name)]
-    template = f"template_{environment.series.replace('.', '_')}"
+    template = f"template_{environment.series.replace('.', '_')}{'_demo' if demo else ''}"
     made = environment.data / f"{template}.modules"
     wanted = f"{environment.odoo_path} {' '.join(modules)}"
     if made.is_file() and made.read_text() == wanted:
         return template
     with step(f"Database {template}"):
         psql(environment, "postgres", f'DROP DATABASE IF EXISTS "{template}"')
-        demo = [] if environment.series == "19.0" else ["--without-demo=all"]
-        install(environment, template, "-i", ",".join(modules), *demo)
+        # 19.0 loads demo data only if it is told to, 17.0 and 18.0 unless they are told not to
+        if environment.series == "19.0":
+            options = ["--with-demo"] if demo else []
+        else:
+            options = [] if demo else ["--without-demo=all"]
+        install(environment, template, "-i", ",".join(modules), *options)
     made.write_text(wanted)
     return template
 
@@ -203,7 +233,7 @@ def odoo_tests_with_session_db(environment, database, output):
         database,
         output / "tests-session-db.log",
         *("-u", ADDON, "--test-tags", f"/{ADDON}", "--load=base,rpc,web,session_db"),
-        addons=[find_session_db(environment)],
+        addons=[make_addons_folder(environment) / "odoo" / "addons"],
         environ={"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={environment.pg_socket}"},
     )
     if psql(environment, sessions, "SELECT count(*) FROM http_sessions") == [["0"]]:
@@ -315,8 +345,11 @@ def leftovers(environment, database):
     return [f"left: {' '.join(row)}" for row in psql(environment, database, query)]
 
 
-def scenarios(environment, programs, template, output, expression):
-    """Run the scenarios on servers with workers. A skipped one counts as failed unless it may be skipped."""
+def scenarios(environment, programs, template, output, *selection):
+    """Run the scenarios on servers with workers. A skipped one counts as failed unless it may be skipped.
+
+    :param selection: options of pytest that select scenarios
+    """
     report = output / "scenarios.xml"
     environ = script_environ(environment, DEV_DATABASE_TEMPLATE=template, DEV_OUTPUT=str(output), **programs)
     command = [
@@ -326,9 +359,10 @@ def scenarios(environment, programs, template, output, expression):
         "-q",
         "--tb=short",
         f"--junitxml={report}",
+        f"--output={output / 'failed'}",
+        *selection,
         DEV / "scenarios",
     ]
-    command += ["-k", expression] if expression else []
     run_program(command, environ, lambda pid: drop_databases(environment, pid))
     if not report.is_file():
         raise SetupError("pytest wrote no report")

@@ -1,13 +1,11 @@
 """Real browsers, and the proxy between them and the server."""
 
-import contextlib
 import os
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import requests
+from mirakuru import TCPExecutor
 from playwright.sync_api import expect
 
 from devtools.environment import free_port
@@ -54,45 +52,30 @@ http {{
 HIDDEN_HEADERS = "proxy_hide_header X-Frame-Options; proxy_hide_header Content-Security-Policy;"
 
 
-class Proxy:
+class Proxy(TCPExecutor):
     """An nginx in front of a server, as Odoo's documentation describes for workers.
 
     It has a page with a frame at ``/around``. On its other port, that page has another origin than Odoo.
     """
 
     def __init__(self, server, folder, websocket=True, frames=False):
-        self.port, other_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.other_url = f"http://127.0.0.1:{other_port}"
-        self.folder = folder
-        # without a websocket: a port where no program listens
-        websocket_port = server.websocket_port if websocket else free_port()
-        self.settings = NGINX.format(
+        port, other_port = free_port(), free_port()
+        settings = NGINX.format(
             folder=folder,
-            port=self.port,
+            port=port,
             other_port=other_port,
             workers=server.port,
-            websocket=websocket_port,
+            # without a websocket: a port where no program listens
+            websocket=server.websocket_port if websocket else free_port(),
             headers=HIDDEN_HEADERS if frames else "",
         )
-
-    def __enter__(self):
-        self.folder.mkdir(exist_ok=True)
-        settings = self.folder / "nginx.conf"
-        settings.write_text(self.settings)
-        command = [os.environ["DEV_NGINX"], "-e", "stderr", "-c", settings, "-p", self.folder]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        for _ in range(100):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(f"{self.url}/web/health", timeout=60)
-                return self
-            time.sleep(0.1)
-        self.process.kill()
-        raise RuntimeError(f"nginx does not answer: {self.folder}")
-
-    def __exit__(self, *exception):
-        self.process.terminate()
-        self.process.wait()
+        folder.mkdir(exist_ok=True)
+        (folder / "nginx.conf").write_text(settings)
+        nginx = [os.environ["DEV_NGINX"], "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+        command = ["setpriv", "--pdeathsig=TERM", *nginx]
+        super().__init__(command, "127.0.0.1", port, timeout=60, stderr=subprocess.DEVNULL, expected_returncode=0)
+        self.url = f"http://127.0.0.1:{port}"
+        self.other_url = f"http://127.0.0.1:{other_port}"
 
 
 class Tab:

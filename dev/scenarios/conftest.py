@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 from browsers import Proxy, Tab
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error
 
 from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
-from servers import ENVIRONMENT, PASSWORD, Device, Server, odoo
+from servers import BESIDE, ENVIRONMENT, PASSWORD, Device, Server, odoo
 
 # Stops the requests that Chromium sends by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 # A host that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* headers there.
 HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
 ADDONS = "op_single_session_login,op_single_session_login_faults"
-LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
+LANGUAGES = [] if BESIDE else ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 USERS = """
 from odoo import Command
 def user(login, group="base.group_user", **values):
@@ -65,7 +65,7 @@ def plain_database(make_database, people):
 def addon_database(make_database, plain_database):
     """A database with the addon that no server uses, to be copied."""
     name = make_database("addon", plain_database)
-    odoo("-d", name, "-i", ADDONS, "--stop-after-init")
+    odoo("-d", name, "-i", ",".join(filter(None, [ADDONS, BESIDE])), "--stop-after-init")
     return name
 
 
@@ -137,23 +137,20 @@ def login(people):
     return people.pop()
 
 
-@pytest.fixture(scope="module")
-def launch():
-    """Start a Chromium. Its language is an option of the program, since websockets do not use that of a page."""
-    with sync_playwright() as playwright:
-
-        def start(lang="en-US"):
-            return playwright.chromium.launch(
-                executable_path=os.environ["DEV_CHROMIUM"], args=[*QUIET, HOSTS, f"--accept-lang={lang}"]
-            )
-
-        yield start
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    options = {"executable_path": os.environ["DEV_CHROMIUM"], "args": [*QUIET, HOSTS, "--accept-lang=en-US"]}
+    return {**browser_type_launch_args, **options}
 
 
-@pytest.fixture(scope="module")
-def chromium(launch):
-    with launch() as browser:
-        yield browser
+@pytest.fixture
+def launch_in(launch_browser):
+    """Start a Chromium in a language. It is an option of the program, since websockets do not use that of a page."""
+
+    def launch(lang):
+        return launch_browser(args=[*QUIET, HOSTS, f"--accept-lang={lang}"])
+
+    return launch
 
 
 @pytest.fixture(scope="module")
@@ -194,23 +191,27 @@ def poll_every(admin):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
+    """Show the end of the servers' logs when a scenario fails. pytest-playwright keeps screenshots."""
     report = yield
-    item.has_failed = report.failed
+    if report.failed:
+        for server in filter(lambda server: server.log.is_file(), Server.started):
+            report.sections.append((str(server.log), server.log.read_text()[-2000:]))
     return report
 
 
 @pytest.fixture
-def open_tab(chromium, request):
-    """Open a tab in a browser of its own; if the test fails, keep a screenshot of each."""
-    tabs = []
+def open_tab(new_context, output_path, request):
+    """Open a tab in a browser of its own; if the test fails, keep a trace of each."""
+    contexts = []
 
-    def open_one(url=None, browser=chromium, **options):
-        url = url or request.getfixturevalue("site").url
-        tabs.append(Tab(browser.new_context(**options), url))
-        return tabs[-1]
+    def open_one(url=None, new_context=new_context, **options):
+        contexts.append(new_context(**options))
+        # not with the option --tracing: its screenshots of each frame take as much time as everything else
+        contexts[-1].tracing.start(snapshots=True)
+        return Tab(contexts[-1], url or request.getfixturevalue("site").url)
 
     yield open_one
-    for number, tab in enumerate(tabs):
-        if request.node.has_failed and not tab.page.is_closed():
-            tab.screenshot(f"failed-{request.node.name}-{number}")
-        tab.page.context.close()
+    for number, context in enumerate(contexts):
+        path = f"{output_path}/trace-{number}.zip" if request.node.rep_call.failed else None
+        with contextlib.suppress(Error):  # the test has closed it
+            context.tracing.stop(path=path)

@@ -129,11 +129,11 @@ class Target:
         answer.sids = {sid for cookie in new_cookies for sid in re.findall(r'^session_id="?([\w-]+)', cookie)}
         opened = answer.sids - {device.sid for device in self.living}
         logged_in = any(file.exists() and stored(file).get("uid") for file in map(self.file_of, opened))
-        assert logged_in == opens, "logged in" if logged_in else "logged nobody in"
+        assert logged_in == opens, "logged in" if logged_in else "logged in no user"
         return answer
 
     def call(self, name, model, method, args, kwargs, expected=()):
-        """Call a method as a user or as nobody, and return the result or the name of the error."""
+        """Call a method, logged in or not, and return the result or the name of the error."""
         cookie = b"session_id=%s" % (self.people[name].sid if name else "").encode()
         body = json.dumps({"params": {"model": model, "method": method, "args": args, "kwargs": kwargs}}).encode()
         path = f"/web/dataset/call_kw/{model}/{method}"

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 
-from servers import ENVIRONMENT
+from servers import ENVIRONMENT, OTHER_ADDONS
 
 SAML_PROVIDER = Path(__file__).with_name("saml_provider.py")
 
@@ -93,7 +93,7 @@ class SamlProvider:
     def __enter__(self):
         environ = {
             **os.environ,
-            "PYTHONPATH": os.environ["DEV_SINGLE_SIGN_ON"],
+            "PYTHONPATH": str(OTHER_ADDONS),
             "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
         }
         self.process = subprocess.Popen(self.command, env=environ, stdout=subprocess.PIPE, text=True)

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import requests
+from mirakuru import TCPExecutor
+from mirakuru.exceptions import ProcessFinishedWithError
 
 from devtools.environment import DEV, Environment, free_port, odoo_environ
 from devtools.environment import odoo_command as plain_odoo_command
@@ -21,6 +22,10 @@ from devtools.environment import psql as plain_psql
 from devtools.test import ABSENT, unexpected_lines
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
+OTHER_ADDONS = Path(os.environ["DEV_OTHER_ADDONS"])
+# dev/test --other-addons: the one that is installed with ours in all databases
+BESIDE = os.environ.get("DEV_BESIDE")
+BESIDE_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"} if BESIDE else {}
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
@@ -44,7 +49,8 @@ def locked(database, table, condition):
 
 def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addons of dev/ in its path."""
-    return plain_odoo_command(ENVIRONMENT, *arguments, addons=[DEV / "addons", *addons])
+    addons = [DEV / "addons", *([OTHER_ADDONS / "odoo" / "addons"] if BESIDE else []), *addons]
+    return plain_odoo_command(ENVIRONMENT, *arguments, addons=addons)
 
 
 def odoo(*arguments, script=None, addons=(), environ=()):
@@ -52,14 +58,16 @@ def odoo(*arguments, script=None, addons=(), environ=()):
     command = [*odoo_command(addons=addons), "--max-cron-threads=0", "--no-http", *arguments]
     if script:
         command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
-    environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
+    environ = {**odoo_environ(ENVIRONMENT), **BESIDE_ENVIRON, **dict(environ)}
     done = subprocess.run(command, input=script or "", env=environ, capture_output=True, text=True, check=False)
     assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
     return done.stdout
 
 
-class Server:
+class Server(TCPExecutor):
     """An Odoo server with workers and a websocket process. It runs as long as the context."""
+
+    started = []
 
     def __init__(self, databases, folder, *options, environ=(), addons=()):
         self.databases = databases
@@ -68,10 +76,11 @@ class Server:
         self.port, self.websocket_port = free_port(), free_port()
         self.ports = [self.port, self.websocket_port]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environ = {**odoo_environ(ENVIRONMENT), **dict(environ)}
-        self.command = [
-            # Without its capabilities, root obeys file permissions as an ordinary user does.
-            *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []),
+        # It ends with the tests, even if these are killed. Without its capabilities, root obeys file permissions as
+        # an ordinary user does.
+        bounds = ["--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+        command = [
+            *["setpriv", "--pdeathsig=TERM", *bounds],
             *odoo_command(addons=addons),
             f"--data-dir={self.data}",
             f"--logfile={self.log}",
@@ -82,46 +91,36 @@ class Server:
             "--max-cron-threads=0",
             *options,
         ]
-
-    def __enter__(self):
-        self.data.mkdir(parents=True, exist_ok=True)
-        (self.data / "filestore").symlink_to(FILESTORE)
-        return self.start()
+        super().__init__(
+            command,
+            "127.0.0.1",
+            self.port,
+            timeout=120,
+            envvars={**odoo_environ(ENVIRONMENT), **BESIDE_ENVIRON, **dict(environ)},
+            expected_returncode=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def start(self):
-        self.process = subprocess.Popen(
-            self.command, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            self.wait()
-        except BaseException:
-            self.stop()
-            raise
+        self.sessions.parent.mkdir(parents=True, exist_ok=True)
+        if not (self.data / "filestore").exists():
+            (self.data / "filestore").symlink_to(FILESTORE)
+        self.started.append(self)
+        return super().start()
+
+    def stop(self, *arguments):
+        self.started.remove(self)
+        with contextlib.suppress(ProcessFinishedWithError):  # 17.0 and 18.0 with another clock
+            super().stop(*arguments)
         return self
 
-    def __exit__(self, *exception):
-        self.stop()
-
-    def wait(self, seconds=120):
-        """Wait for both ports: without the websocket process, no message would arrive."""
-        deadline = time.monotonic() + seconds
-        for port in self.ports:
-            while not self.answers(port):
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the server does not answer on port {port}; its log: {self.log}")
-                time.sleep(0.1)
-
-    @staticmethod
-    def answers(port):
+    def after_start_check(self):
+        """Return whether both ports answer: without the websocket process, no message would arrive."""
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://127.0.0.1:{port}/web/health", timeout=10).ok
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+            return all(requests.get(f"http://127.0.0.1:{port}/web/health", timeout=10).ok for port in self.ports)
+        return False
 
     @property
     def sessions(self):

@@ -74,7 +74,7 @@ class Storm:
         if old and "logout" in disturbances:
             actions.append(lambda: old[0].get("/web/session/logout"))
         if self.has_addon and "bypass" in disturbances:
-            actions.append(self.tick_and_untick)
+            actions.append(self.change_bypass)
         self.start_together(actions)
         if not self.has_addon:
             return
@@ -110,9 +110,9 @@ class Storm:
         if device.sid != sid and identifier_of(device.sid) == identifier_of(sid):
             self.rotations += 1
 
-    def tick_and_untick(self):
-        for ticked in (True, False, True, False):
-            self.admin.call("res.users", "write", [self.user_id], {"allow_multiple_sessions": ticked})
+    def change_bypass(self):
+        for allowed in (True, False, True, False):
+            self.admin.call("res.users", "write", [self.user_id], {"allow_multiple_sessions": allowed})
 
     def make_rotate(self, device):
         """Make a session so old that 19.0 changes its id at the next request."""

@@ -17,7 +17,7 @@ def another_tab(tab):
 
 
 # ----------------------------------------------------------------
-# From the login to the way back
+# From the end to the next login
 # ----------------------------------------------------------------
 
 
@@ -67,7 +67,7 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
 
 
 def test_page_of_a_channel(open_tab, login, poll_every):
-    """It has a bundle of its own."""
+    """The page of a public channel has a bundle of its own."""
     poll_every(0)
     first = open_tab().login(login)
     first.open("/discuss/channel/1")
@@ -79,7 +79,7 @@ def test_page_of_a_channel(open_tab, login, poll_every):
     assert first.expect_login_page(REASON) == "/discuss/channel/1"
 
 
-# What the old browser says.
+# The title and the reason in the old browser.
 TEXTS = {
     "fr_FR": ("Votre session est terminée", "Une connexion à votre compte a eu lieu sur un autre appareil"),
     "de_DE": ("Ihre Sitzung wurde beendet", "Mit Ihrem Konto hat sich jemand auf einem anderen Gerät angemeldet"),
@@ -95,13 +95,13 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("page", "lang"), [*(("backend", lang) for lang in TEXTS), ("portal", "fr_FR"), ("portal", "ar_001")]
 )
-def test_languages(launch, open_tab, admin, login, page, lang):
+def test_languages(launch_in, open_tab, admin, login, page, lang):
     title, reason = TEXTS[lang]
     login, path = (login, "/web") if page == "backend" else ("pia", "/my")
     [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
     assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
-    with launch(lang.replace("_", "-")) as browser:
-        first = open_tab(browser=browser).login(login, path=path)
+    with launch_in(lang.replace("_", "-")) as browser:
+        first = open_tab(new_context=browser.new_context).login(login, path=path)
         open_tab().login(login, path=path, wait=False)
         first.expect_notification(title, reason)
         direction = first.notification.evaluate("element => getComputedStyle(element).direction")
@@ -112,7 +112,7 @@ def test_languages(launch, open_tab, admin, login, page, lang):
 
 
 def test_several_databases(shared_server, folder, open_tab, login):
-    """Its cookie names no database, so the browser must name it."""
+    """The cookie of an ended session names no database, so the page must name it."""
     with Proxy(shared_server, folder / "nginx-several-databases") as proxy:
         first, second = open_tab(proxy.url), open_tab(proxy.url)
         database = shared_server.databases[1]
@@ -128,7 +128,7 @@ def test_several_databases(shared_server, folder, open_tab, login):
 
 
 def test_click_among_several_databases(shared_server, folder, open_tab, login):
-    """The server does not know the database of the call, and answers that there is no such page."""
+    """Odoo does not know the database of the call, and answers 404."""
     with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
         database = shared_server.databases[1]
         first = open_tab(proxy.url).login(login, database=database)
@@ -167,7 +167,7 @@ def test_tabs_of_the_new_browser(open_tab, login):
 
 
 def test_login_again_in_the_same_browser(open_tab, login):
-    """The other tabs go on with the new session."""
+    """The other tabs use the new session."""
     first = open_tab().login(login)
     another_tab(first).open("/web/login").send_login(login)
     first.expect_nothing()
@@ -245,7 +245,7 @@ def test_click_before_the_notification(open_tab, site_without_websocket, login, 
 
 
 def test_save_before_the_notification(open_tab, site_without_websocket, poll_every):
-    """A form keeps what was typed, and no dialog covers the notification."""
+    """A form keeps its unsaved changes, and no dialog covers the notification."""
     poll_every(0)
     first = open_tab(site_without_websocket.url).login("eve")
     open_user_form(first)
@@ -305,7 +305,7 @@ def test_new_browser_of_a_portal_user(open_tab):
 # The last one is as wide as a small laptop's at 200 %.
 @pytest.mark.parametrize("path", ["/web", "/my"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (320, 640), (640, 400)])
-def test_layout(chromium, open_tab, login, path, width, height):
+def test_layout(open_tab, login, path, width, height):
     """The title stands out, the text has the notification's width, the button stands below and is big enough."""
     login = login if path == "/web" else "pia"
     tab = open_tab(viewport={"width": width, "height": height}).login(login, path=path)
@@ -447,14 +447,14 @@ def test_postgresql_outage(server_with_own_postgresql, folder, open_tab, login):
             with first.page.expect_response("**/op_single_session_login/status") as answer:
                 first.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
             assert answer.value.status >= 400
-            first.page.wait_for_timeout(2000)  # of which the further questions take some milliseconds
+            first.page.wait_for_timeout(2000)  # longer than the other requests of this check take
         expect(first.notification).to_have_count(0)
         first.page.reload()
         first.wait_until_loaded()  # the user is still logged in
 
 
 def test_server_that_restarts(databases, folder, open_tab, login):
-    """An error page of the proxy or a missing network ends nothing. Afterwards everything goes on."""
+    """An error page of the proxy or a missing network ends nothing. Polling goes on."""
     psql(databases[1], "DELETE FROM ir_config_parameter WHERE key = 'op_single_session_login.poll_interval'")
     psql(
         databases[1],

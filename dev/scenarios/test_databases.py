@@ -36,7 +36,7 @@ def test_json_login_to_another_database_than_the_cookies(server, login):
 
 
 def test_status_is_that_of_the_database_of_the_page(server, login):
-    """The browser may have logged in to another database since the page was opened."""
+    """The browser may have logged in to another database since the page was loaded."""
     first = Device(server).login(login)
     answers = [first.get(STATUS, headers={"X-Odoo-Database": database}) for database in server.databases]
     assert answers[0].json() == {"state": "alive"}
@@ -82,7 +82,7 @@ def state_of(device, login):
 
 
 def test_copy_of_a_database(make_database, addon_database, folder):
-    """It has the identifiers of the original's sessions, and must not touch these."""
+    """A copy has the identifiers of the original's sessions. A login in the copy must not end them."""
     original = make_database("original", addon_database)
     copy = original.replace("original", "copy")
     with Server([original], folder / "copy", *serve_copies(folder / "copy.conf", original, copy)) as server:
@@ -170,7 +170,7 @@ IDENTIFIER_OF_17 = "0123456789abcdef0123"
 
 
 def test_update(make_database, plain_database, folder):
-    """Nothing is lost and nobody logged out, also with rows of an earlier series in the login log."""
+    """An update loses no entry and ends no session, also with entries of an earlier series."""
     database = make_database("update", plain_database)
     odoo("-d", database, "-i", "op_single_session_login", "--stop-after-init")
     with Server([database], folder / "update") as server:

@@ -21,7 +21,7 @@ from servers import (
 
 @pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
 def test_running_request_reopens_nothing(server, login, path):
-    """It has loaded its session, and saves it after another login has ended it and deleted its file."""
+    """A running request saves its session after a login has ended it and deleted its file."""
     first = Device(server).login(login)
     second = Device(server)
     second.open_login_page()
@@ -30,7 +30,7 @@ def test_running_request_reopens_nothing(server, login, path):
     second.send_login(login)  # takes longer than the other request needs to load its session
     assert not server.files_of(first.sid)
     answer = finish()
-    if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before they ask the session check
+    if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before the session check
         assert '"uid"' in answer, "the request was not in flight"
         assert server.files_of(first.sid), "the request did not save its session"
     revived = Device(server)

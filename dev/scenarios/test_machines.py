@@ -3,19 +3,16 @@
 import contextlib
 import os
 import shutil
-import socket
-import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from mirakuru import TCPExecutor
 from test_databases import duplicate, module, serve_copies, state_of
 from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
 
 from devtools.environment import free_port
 from devtools.test import has_module
-from servers import ENVIRONMENT, Device, Server, alive, psql
+from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, psql
 
 
 @pytest.fixture(scope="module")
@@ -69,32 +66,18 @@ def load(name):
 def session_db(sessions):
     """Return the option and the settings for a server with its sessions in PostgreSQL."""
     environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
-    return load("session_db"), {"environ": environ, "addons": [os.environ["DEV_SESSION_DB"]]}
+    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS / "odoo" / "addons"]}
 
 
 @contextlib.contextmanager
 def redis(folder):
     """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
-    port, packages = free_port(), Path(os.environ["DEV_REDIS_STORE"])
-    command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 30
-        while not listens(port):
-            assert process.poll() is None and time.monotonic() < deadline, "Redis does not start"
-            time.sleep(0.1)
-        path = f"{ENVIRONMENT.odoo_path}:{packages}"
+    port = free_port()
+    command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
+        path = f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"
         environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False", "PYTHONPATH": path}
-        yield load("redis_session_store"), {"environ": environ, "addons": [packages / "odoo" / "addons"]}
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def listens(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
+        yield load("redis_session_store"), {"environ": environ, "addons": [OTHER_ADDONS / "odoo" / "addons"]}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The newest login wins, ended sessions stay ended, nobody else is affected: on a server with several workers."""
+"""The newest login wins, ended sessions stay ended, others are not affected: on a server with several workers."""
 
 import json
 import re
@@ -11,9 +11,10 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
+from servers import BESIDE, PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
 
-ROUNDS = 30
+pytestmark = pytest.mark.core
+ROUNDS = 5 if BESIDE else 30
 AT_ONCE = 8
 
 
@@ -150,7 +151,7 @@ def test_rotation(server, login):
     assert alive(first, rotated) == [False, False]
 
 
-def test_external_api_ends_nobody(server, login):
+def test_external_api_ends_no_session(server, login):
     first = Device(server).login(login)
     database = first.database
     uid = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/common").authenticate(database, login, PASSWORD, {})
@@ -162,7 +163,7 @@ def test_external_api_ends_nobody(server, login):
     assert alive(first) == [True]
 
 
-def test_api_key_ends_nobody(server, admin):
+def test_api_key_ends_no_session(server, admin):
     admin_uid = admin.uid
     key = make_api_key(admin)
     models = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/object")
@@ -171,7 +172,7 @@ def test_api_key_ends_nobody(server, admin):
     assert alive(admin) == [True]
 
 
-def test_bearer_ends_nobody(server, admin):
+def test_bearer_token_ends_no_session(server, admin):
     admin_uid = admin.uid
     key = make_api_key(admin)
     url = f"{server.url}/json/2/res.users/context_get"
@@ -192,7 +193,7 @@ def make_api_key(device, password="admin"):
     return device.prove_identity(answer, password)["result"]["context"]["default_key"]
 
 
-def test_wrong_password_ends_nobody(server, login):
+def test_wrong_password_ends_no_session(server, login):
     first = Device(server).login(login)
     other = Device(server)
     other.open_login_page()
@@ -222,16 +223,14 @@ def test_websocket_of_the_ended_session_is_closed(server, login, people):
     first, bystander = Device(server).login(login), Device(server).login(people.pop())
     sockets = [open_websocket(device) for device in (first, bystander)]
     Device(server).login(login)
-    start = time.monotonic()
     assert close_code(sockets[0]) == 4001
-    assert time.monotonic() - start < 1
     sockets[1].settimeout(0.5)
     with pytest.raises(TimeoutError):
         close_code(sockets[1])
 
 
 def test_websocket_of_an_ended_session_that_is_saved_again(server, login):
-    """It is saved without a user, and Odoo checks only sessions that have one."""
+    """The session is saved without a user, and Odoo itself checks only sessions with one."""
     device, holder = Device(server).login(login), Device(server)
     websocket = open_websocket(device)
     holder.sid = device.sid

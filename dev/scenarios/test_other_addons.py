@@ -115,7 +115,7 @@ def test_cached_token_of_a_websocket(caching_server, login):
         INSERT INTO op_single_session_login (user_id, identifier, exclusive, login_date)
              VALUES ({user_id}, 'x', TRUE, now() AT TIME ZONE 'UTC')
     """
-    psql(server.databases[0], query)  # nobody is notified
+    psql(server.databases[0], query)  # without a notification
     file.write_bytes(content)
     websocket.send(json.dumps({"event_name": "subscribe", "data": {"channels": [], "last": 0}}))
     assert close_code(websocket) == 4001
@@ -145,7 +145,7 @@ def test_pages_that_fail_serve_no_ended_session(single_database_server, login, p
 
 
 def test_polling_is_no_activity(single_database_server, login):
-    """Not even for an addon that is loaded after ours."""
+    """Addons that are loaded after ours see no user either."""
     device = Device(single_database_server).login(login)
     assert device.get("/web/webclient/version_info").status_code
     assert "X-Fault-User" in device.get("/web/health?").headers or "X-Fault-User" in device.get("/my").headers

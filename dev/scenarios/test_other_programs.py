@@ -1,5 +1,6 @@
 """LDAP logins and reports, which need another program besides Odoo."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,13 +49,13 @@ def test_ldap(single_database_server, ldap_port):
 @pytest.fixture
 def report_server(databases, folder):
     """A server with a fake wkhtmltopdf, which asks the server for its user and returns the answer as the report."""
-    server = Server(databases, folder / "reports")
     program = folder / "bin" / "wkhtmltopdf"
+    environ = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    server = Server(databases, folder / "reports", environ=environ)
     program.parent.mkdir()
     script = Path(__file__).with_name("wkhtmltopdf.py")
     program.write_text(WKHTMLTOPDF.format(python=sys.executable, script=script, url=server.url))
     program.chmod(0o755)
-    server.environ["PATH"] = f"{program.parent}:{server.environ['PATH']}"
     with server:
         yield server
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from servers import PASSWORD, STATUS, Device, Server, alive, psql
+from servers import PASSWORD, STATUS, Device, Server, alive, psql, wait_until
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_store_is_full(databases, folder, people):
     server = Server(databases[:1], folder / "full")
     server.sessions.mkdir(parents=True)
     mount = 'mount -t tmpfs -o mode=777,nr_blocks=8 none "$0" && exec "$@"'
-    server.command = [*unshare(), "sh", "-c", mount, server.sessions, *server.command]
+    server.command_parts = [*unshare(), "sh", "-c", mount, str(server.sessions), *server.command_parts]
     with server:
         living = {}
         while try_to_login(device := Device(server), login := people.pop()):
@@ -174,7 +174,7 @@ def test_bus_port_is_closed(databases, folder, login):
             second = Device(server).login(login)
             assert first.get(STATUS).json()["state"] == "ended"
             assert alive(first, second) == [False, True]
-            assert "Address already in use" in server.log.read_text()
+            wait_until(lambda: "Address already in use" in server.log.read_text())
 
 
 def test_clock_is_set_back(databases, folder, login, people):

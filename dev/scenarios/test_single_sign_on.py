@@ -11,12 +11,11 @@ import pytest
 from browsers import Proxy
 from identity_providers import OAuthProvider, SamlProvider
 
-from servers import ENVIRONMENT, Device, Server, alive, odoo, psql
+from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, odoo, psql
 
 ENDED = "Your session has ended"
 REASON = "another device: \u2068Chrome (Linux)\u2069"
-MODULES = Path(os.environ["DEV_SINGLE_SIGN_ON"])
-ADDONS = [MODULES / "odoo" / "addons"]
+ADDONS = [OTHER_ADDONS / "odoo" / "addons"]
 LOAD = "--load=base,web,op_single_session_login_saml"
 USER = "ada"
 
@@ -25,7 +24,7 @@ USER = "ada"
 def run(make_database, plain_database, folder):
     """Serve a database with the addon, a module for single sign-on, and a provider for one user."""
     environ = {
-        "PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{MODULES}",
+        "PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}",
         "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
     }
     running = contextlib.ExitStack()
