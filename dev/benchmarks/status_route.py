@@ -14,7 +14,7 @@ REQUESTS = 50
 def main():
     with bench_server(f"{STATUS} / {HEALTH}, {ROUNDS} rounds of {REQUESTS} requests each", "addon") as server:
         ended, living = Device(server).login("admin", "admin"), Device(server).login("admin", "admin")
-        visitors = {"nobody": Device(server), "a living session": living, "an ended session": ended}
+        visitors = {"no session": Device(server), "an open session": living, "an ended session": ended}
         for name, device in visitors.items():
             print_ratio(name, [measure(device) for _ in range(ROUNDS)])
 

@@ -32,10 +32,10 @@ GUIDE = """
   demo / demo        employee
   portal / portal    customer
 
-  Try: log in as demo in two browsers (a private window will do). The first one is told, and
-  goes to the login page. Then, as admin: Settings > Users & Companies > Users > Marc Demo > Access
-  Rights > Allow Multiple Sessions, and log in as demo in both once more. Who was logged in where
-  is under Users & Companies > Login Sessions.
+  Try: log in as demo in two browsers (a private window will do). The first one shows why its session
+  has ended, and goes to the login page. Then, as admin: Settings > Users & Companies > Users > Marc
+  Demo > Access Rights > Allow Multiple Sessions, and log in as demo in both once more. All logins are
+  under Users & Companies > Login Sessions.
 
   Log: {log}
   Ctrl-C stops everything.

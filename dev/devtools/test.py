@@ -166,7 +166,7 @@ def make_template(environment, demo=False):
         return template
     with step(f"Database {template}"):
         psql(environment, "postgres", f'DROP DATABASE IF EXISTS "{template}"')
-        # 19.0 loads demo data only if it is told to, 17.0 and 18.0 unless they are told not to
+        # By default, 17.0 and 18.0 load demo data, 19.0 does not.
         if environment.series == "19.0":
             options = ["--with-demo"] if demo else []
         else:

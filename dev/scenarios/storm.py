@@ -133,9 +133,9 @@ class Storm:
 
     def expect_over(self, sids):
         devices = [self.device(sid) for sid in sids]
-        revived = sum(map(bool, self.pool.map(uid_of, devices)))
-        if revived:
-            self.failures.append(f"{revived} of {len(sids)} ended sessions are open again")
+        reopened = sum(map(bool, self.pool.map(uid_of, devices)))
+        if reopened:
+            self.failures.append(f"{reopened} of {len(sids)} ended sessions are open again")
 
 
 def uid_of(device):

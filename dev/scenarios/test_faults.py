@@ -33,10 +33,10 @@ def test_running_request_reopens_nothing(server, login, path):
     if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before the session check
         assert '"uid"' in answer, "the request was not in flight"
         assert server.files_of(first.sid), "the request did not save its session"
-    revived = Device(server)
+    reopened = Device(server)
     for sid in {first.sid, *re.findall(r"session_id=([\w-]+)", answer)}:
-        revived.sid = sid
-        assert alive(revived) == [False]
+        reopened.sid = sid
+        assert alive(reopened) == [False]
     assert alive(second) == [True]
 
 
