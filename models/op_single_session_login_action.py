@@ -90,7 +90,7 @@ class ResUsers(models.Model):
         """End all sessions of these users on any machine, also those that no list shows as active.
 
         :return: an action that asks for the administrator's password, or shows how many users it was
-        :raise AccessError: for anybody but administrators with the *Access Rights* role
+        :raise AccessError: for all but administrators with the *Access Rights* role
         :raise UserError: if the administrator is one of them
         """
         check_administrator(self.env)

@@ -86,7 +86,7 @@ class OpSingleSessionLogin(models.Model):
 
         :rtype: dict
         """
-        # User by user, with the newest exclusive entry first: of a user without one, nothing else is read.
+        # User by user, with the newest exclusive entry first: of a user without one, no other entry is read.
         # NO KEY: entries that these have ended refer to them.
         self.env.cr.execute(
             SQL(

@@ -3,7 +3,7 @@
 Nothing here decides whether a session may live: the login log does. Databases share the
 store, and a copy of a database has the identifiers of the original. The session itself has the name of
 its database. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
-``redis_session_store``) gives a session only for its whole id, which is stored nowhere else.
+``redis_session_store``) gives a session only for its whole id, which nothing stores.
 """
 
 import glob

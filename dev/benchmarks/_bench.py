@@ -17,7 +17,7 @@ FOLDER = Path(os.environ["DEV_OUTPUT"])
 def bench_server(title, *names):
     """Run a server with some of the databases, whose requests then meet the same workers."""
     print(f"\n{title}", flush=True)
-    # a request may take long, and workers must not be replaced by new ones amid the measurements
+    # a request may take long, and workers must not be replaced while it measures
     options = ["--limit-time-real=100000", "--limit-time-cpu=100000", "--limit-request=1000000"]
     with Server([DATABASES[name] for name in names], FOLDER / str(time.time_ns()), *options) as server:
         yield server

@@ -1,4 +1,4 @@
-"""What the status route costs beside Odoo's cheapest route."""
+"""What the status route costs compared with Odoo's cheapest route."""
 
 import statistics
 

@@ -69,7 +69,7 @@ def main(arguments):
         if options.odoo_tests:
             return int(run_odoo_tests(environment) > 0)
         if options.other_addons is not None:
-            return int(run_beside_other_addons(environment, programs, options.other_addons) > 0)
+            return int(run_with_other_addons(environment, programs, options.other_addons) > 0)
         passed, failed, absent = run_all(environment, programs, options.k)
     print(f"{passed} passed, {failed} failed" + (f", {absent} not in Odoo {environment.series}" if absent else ""))
     return int(failed > 0 or not passed)
@@ -119,8 +119,8 @@ def run_odoo_tests(environment):
     return compare(environment, lambda: new_database(environment, template), run_odoo, has_module, output)
 
 
-def run_beside_other_addons(environment, programs, names):
-    """Run the core scenarios beside each of other people's addons, and return beside how many of them one fails.
+def run_with_other_addons(environment, programs, names):
+    """Run the core scenarios with each of other people's addons, and return how many addons fail one.
 
     :param list names: which addons; if empty, all
     """
@@ -135,7 +135,7 @@ def run_beside_other_addons(environment, programs, names):
         output = environment.cache / "output" / f"{environment.series}-{name}"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        results[name] = scenarios(environment, {**programs, "DEV_BESIDE": name}, template, output, "-m", "core")
+        results[name] = scenarios(environment, {**programs, "DEV_WITH_ADDON": name}, template, output, "-m", "core")
     for name, (passed, failed, absent) in results.items():
         print(f"{name}: {passed} passed, {failed} failed" + (f", {absent} absent" if absent else ""))
     return sum(failed > 0 or not passed for passed, failed, _absent in results.values())
@@ -146,7 +146,7 @@ def parse(arguments):
     parser.add_argument("-k", metavar="EXPRESSION", help="only the server scenarios that match, as in pytest")
     text = "instead, run Odoo's own tests of what the addon touches, with and without it"
     parser.add_argument("--odoo-tests", action="store_true", help=text)
-    text = "instead, run the core scenarios beside these addons from PyPI, or beside each of them"
+    text = "instead, run the core scenarios with these addons from PyPI, or with each of them"
     parser.add_argument("--other-addons", nargs="*", metavar="NAME", help=text)
     return parser.parse_args(arguments)
 

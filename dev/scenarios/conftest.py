@@ -9,14 +9,14 @@ from playwright.sync_api import Error
 
 from devtools.environment import odoo_environ, postgresql, with_own_cluster
 from devtools.test import copy_database
-from servers import BESIDE, ENVIRONMENT, PASSWORD, Device, Server, odoo
+from servers import ENVIRONMENT, PASSWORD, WITH_ADDON, Device, Server, odoo
 
 # Stops the requests that Chromium sends by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 # A host that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* headers there.
 HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
 ADDONS = "op_single_session_login,op_single_session_login_faults"
-LANGUAGES = [] if BESIDE else ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
+LANGUAGES = [] if WITH_ADDON else ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 USERS = """
 from odoo import Command
 def user(login, group="base.group_user", **values):
@@ -65,7 +65,7 @@ def plain_database(make_database, people):
 def addon_database(make_database, plain_database):
     """A database with the addon that no server uses, to be copied."""
     name = make_database("addon", plain_database)
-    odoo("-d", name, "-i", ",".join(filter(None, [ADDONS, BESIDE])), "--stop-after-init")
+    odoo("-d", name, "-i", ",".join(filter(None, [ADDONS, WITH_ADDON])), "--stop-after-init")
     return name
 
 

@@ -24,8 +24,8 @@ from devtools.test import ABSENT, unexpected_lines
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
 OTHER_ADDONS = Path(os.environ["DEV_OTHER_ADDONS"])
 # dev/test --other-addons: the one that is installed with ours in all databases
-BESIDE = os.environ.get("DEV_BESIDE")
-BESIDE_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"} if BESIDE else {}
+WITH_ADDON = os.environ.get("DEV_WITH_ADDON")
+WITH_ADDON_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"} if WITH_ADDON else {}
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
@@ -49,7 +49,7 @@ def locked(database, table, condition):
 
 def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addons of dev/ in its path."""
-    addons = [DEV / "addons", *([OTHER_ADDONS / "odoo" / "addons"] if BESIDE else []), *addons]
+    addons = [DEV / "addons", *([OTHER_ADDONS / "odoo" / "addons"] if WITH_ADDON else []), *addons]
     return plain_odoo_command(ENVIRONMENT, *arguments, addons=addons)
 
 
@@ -58,7 +58,7 @@ def odoo(*arguments, script=None, addons=(), environ=()):
     command = [*odoo_command(addons=addons), "--max-cron-threads=0", "--no-http", *arguments]
     if script:
         command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
-    environ = {**odoo_environ(ENVIRONMENT), **BESIDE_ENVIRON, **dict(environ)}
+    environ = {**odoo_environ(ENVIRONMENT), **WITH_ADDON_ENVIRON, **dict(environ)}
     done = subprocess.run(command, input=script or "", env=environ, capture_output=True, text=True, check=False)
     assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
     return done.stdout
@@ -96,7 +96,7 @@ class Server(TCPExecutor):
             "127.0.0.1",
             self.port,
             timeout=120,
-            envvars={**odoo_environ(ENVIRONMENT), **BESIDE_ENVIRON, **dict(environ)},
+            envvars={**odoo_environ(ENVIRONMENT), **WITH_ADDON_ENVIRON, **dict(environ)},
             expected_returncode=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

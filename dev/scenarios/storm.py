@@ -1,4 +1,4 @@
-"""What dev/storm runs: rounds of simultaneous logins, amid requests, rotations, logouts and changes of the bypass."""
+"""What dev/storm runs: rounds of simultaneous logins, between requests, logouts and changes of the bypass."""
 
 import json
 import os

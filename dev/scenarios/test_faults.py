@@ -121,7 +121,7 @@ assert device.revoked
 """
 
 
-def test_cleanup_amid_another(databases):
+def test_cleanup_during_another(databases):
     """The cleanup does not fail if another one has changed a device in the meantime."""
     skip_without_devices(databases[1])
     odoo("-d", databases[1], script=CLEANUP_AMID_ANOTHER)

@@ -11,10 +11,10 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import BESIDE, PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
+from servers import PASSWORD, WITH_ADDON, Device, alive, locked, psql, skip_without, skip_without_devices, stored
 
 pytestmark = pytest.mark.core
-ROUNDS = 5 if BESIDE else 30
+ROUNDS = 5 if WITH_ADDON else 30
 AT_ONCE = 8
 
 

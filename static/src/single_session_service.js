@@ -225,16 +225,16 @@ export class SingleSession {
         if (this.subscriptions.signal.aborted) {
             return;
         }
-        const isKnown = ["alive", "ended", "none"].includes(state);
-        const isRefused = isKnown && this.isRefused;
-        const handleByCore = isKnown && this.handleByCore;
-        const isBack = isKnown && this.isLeaving; // the user has come back to a page that was left
-        if (isKnown) {
-            this.unanswered = 0;
-            this.isEndLikely = false;
-            this.isRefused = false;
-            this.handleByCore = null;
+        if (!["alive", "ended", "none"].includes(state)) {
+            this.schedule();
+            return;
         }
+        const { isRefused, handleByCore } = this;
+        const isBack = this.isLeaving; // the user has come back to a page that was left
+        this.unanswered = 0;
+        this.isEndLikely = false;
+        this.isRefused = false;
+        this.handleByCore = null;
         if (isBack || state === "alive") {
             this.closeNotification();
         }
@@ -244,7 +244,7 @@ export class SingleSession {
             // Elsewhere, a request in the background does not make a page leave that its user may be filling in.
             this.notify(_t("Your session has expired"), "");
         }
-        if (isKnown && this.notification?.seconds === 0) {
+        if (this.notification?.seconds === 0) {
             this.leaveByItself();
         } else {
             this.schedule();

@@ -34,7 +34,7 @@ let hasDatabase; // whether the server knows which database the cookie is for
 let isPostgresqlThere;
 let nextResponse; // of any other request
 
-/** Opens a page of somebody who is logged in. */
+/** Opens a page of a logged-in user. */
 async function openPage({ poll_interval = 30, ended_by_login } = {}) {
     patchWithCleanup(session, {
         op_single_session_login: { db: "prod", poll_interval, ended_by_login },
@@ -627,7 +627,7 @@ for (const [what, noAnswer] of Object.entries({
     "no network": NO_NETWORK,
     "a proxy's error": BAD_GATEWAY,
     "another page": () => new Response("<html/>"),
-    "an answer of somebody else": () => ({ state: "OK" }),
+    "an answer of another server": () => ({ state: "OK" }),
     "an empty answer": () => null,
 })) {
     test(`${what} is no end, and the page asks less often`, async () => {

@@ -59,7 +59,7 @@ class OtherLogins(Controller):
     def login(self, login, way):
         """Log in without a password, in one of the ways that public addons have."""
         session, env = request.session, request.env
-        # sudo - res.users: as those addons find whom a barcode belongs to
+        # sudo - res.users: as those addons find the user of a barcode
         user = env["res.users"].sudo().search([("login", "=", login)])
         if way == "token":
             session.uid, session.login = user.id, login
@@ -75,7 +75,7 @@ class OtherLogins(Controller):
     @route("/fault/program", type="http", auth="none")
     def program(self, login):
         """Serve a program that sends no cookie, as a decorator of a REST service does."""
-        # sudo - res.users: as that decorator finds whom its token belongs to
+        # sudo - res.users: as that decorator finds the user of its token
         user = request.env["res.users"].sudo().search([("login", "=", login)])
         request.session.uid = user.id
         request.session.session_token = user._compute_session_token(request.session.sid)

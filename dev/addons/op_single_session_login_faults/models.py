@@ -43,7 +43,7 @@ class IrWebsocket(models.AbstractModel):
     _inherit = "ir.websocket"
 
     def _subscribe(self, og_data):
-        """Tell for whom a websocket subscribes."""
+        """Log which user subscribes."""
         _logger.info("SUBSCRIBED user=%s", self.env.uid)
         return super()._subscribe(og_data)
 
