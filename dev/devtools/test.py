@@ -86,12 +86,12 @@ def find_programs(environment):
             "DEV_NGINX": find_nginx(environment.cache),
             "DEV_OTHER_ADDONS": make_addons_folder(environment),
             "DEV_REDIS": find_redis(environment.cache),
-            "DEV_XMLSEC": find_xmlsec(environment.cache),
             # Playwright's own Node needs more libraries than a small machine has
             "PLAYWRIGHT_NODEJS_PATH": node,
         }
         modules = make_node_modules(environment.cache, "node-test", python.parent, [RTLCSS])
-    folders = [programs["DEV_CHROMIUM"].parent, modules / "node_modules" / ".bin", node.parent]
+        xmlsec = find_xmlsec(environment.cache)
+    folders = [programs["DEV_CHROMIUM"].parent, modules / "node_modules" / ".bin", node.parent, xmlsec.parent]
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, folders)])
     return {name: str(path) for name, path in programs.items()}
 

@@ -91,11 +91,7 @@ class SamlProvider:
         self.command = [ENVIRONMENT.python, SAML_PROVIDER, user, url]
 
     def __enter__(self):
-        environ = {
-            **os.environ,
-            "PYTHONPATH": str(OTHER_ADDONS),
-            "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
-        }
+        environ = {**os.environ, "PYTHONPATH": str(OTHER_ADDONS)}
         self.process = subprocess.Popen(self.command, env=environ, stdout=subprocess.PIPE, text=True)
         self.settings = json.loads(self.process.stdout.readline())
         return self

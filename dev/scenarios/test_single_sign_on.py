@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import json
-import os
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -23,10 +21,7 @@ USER = "ada"
 @pytest.fixture
 def run(make_database, plain_database, folder):
     """Serve a database with the addon, a module for single sign-on, and a provider for one user."""
-    environ = {
-        "PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}",
-        "PATH": f"{Path(os.environ['DEV_XMLSEC']).parent}:{os.environ['PATH']}",
-    }
+    environ = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"}
     running = contextlib.ExitStack()
 
     def start(module, make_provider, script=""):
