@@ -62,7 +62,7 @@ class Environment:
 
     @property
     def addons_paths(self):
-        return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), self.cache / "addons"]
+        return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), _checkout(self.cache)]
 
 
 def argument_parser(command, description):
@@ -80,7 +80,7 @@ def prepare(odoo=None):
     """
     cache = cache_folder()
     with exclusive(cache / "setup.lock", busy="Waiting for another set-up ..."):
-        _link(cache / "addons" / ADDON, REPOSITORY)
+        _link_addon(_checkout(cache))
         odoo_bin, odoo_path, core_addons = _find_odoo(odoo or debian.unpack_odoo(cache))
         series = _read_series(odoo_path)
         requirements = _requirements(series, odoo)
@@ -94,7 +94,7 @@ def prepare(odoo=None):
 def cache_folder():
     """Return the folder for everything that dev/ creates."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / ADDON
-    (cache / "addons").mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
     return cache
 
 
@@ -119,11 +119,15 @@ def exclusive(path, busy=None):
         yield
 
 
-def _link(link, target):
-    if link.is_symlink() and link.resolve() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+def _checkout(cache):
+    """Return the folder of addons that contains this checkout: several may share the cache."""
+    return named_after(cache / "checkout", str(REPOSITORY))
+
+
+def _link_addon(folder):
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / ADDON).symlink_to(REPOSITORY)
 
 
 # ----------------------------------------------------------------
