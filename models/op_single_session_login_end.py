@@ -115,8 +115,8 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _read_committed(self):
-        # Cleanups of simultaneous logins meet at the same rows. Without a snapshot, they skip each other's
-        # rows instead of failing.
+        # Cleanups of simultaneous logins meet at the same entries. Without a snapshot, they skip each other's
+        # instead of failing.
         self.env.cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
     def _end(self, address, **values):

@@ -217,7 +217,7 @@ class TestLoginLog(TransactionCase):
         """
         )
         deleted, kept, left, lost = self.env.cr.fetchone()
-        self.assertEqual((left, lost), (0, 0), "rows left that decide nothing, rows lost that do")
+        self.assertEqual((left, lost), (0, 0), "entries left that decide nothing, entries lost that do")
         self.assertGreater(min(deleted, kept), 6000)
         self.env.cr.execute("SELECT identifier, is_ended FROM expected WHERE NOT is_deleted AND id % 97 = 0")
         for identifier, is_ended in self.env.cr.fetchall():

@@ -46,14 +46,16 @@ def print_ratio(label, ratios):
     print(f"  {label:<54} {statistics.median(ratios):>9.3f}{spread}", flush=True)
 
 
-def fill_register(database, rows, *logins):
-    """Add rows to the login log, of logins of these users in turn, older than their sessions."""
+def fill_login_log(database, count, *logins):
+    """Add entries of ended sessions of these users in turn, older than their sessions."""
     users = ", ".join(f"'{login}'" for login in logins)
     psql(
         database,
-        f"""INSERT INTO op_single_session_login (user_id, identifier, exclusive, login_date, browser, platform)
-            SELECT ids[1 + i % array_length(ids, 1)], left(repeat(md5(i::text), 2), 42), TRUE, now(), 'chrome', 'linux'
-              FROM generate_series(1, {rows}) i,
+        f"""INSERT INTO op_single_session_login
+                   (user_id, identifier, exclusive, login_date, browser, platform, end_reason, end_date)
+            SELECT ids[1 + i % array_length(ids, 1)], left(repeat(md5(i::text), 2), 42), TRUE, now(), 'Chrome', 'Linux',
+                   'newer_login', now()
+              FROM generate_series(1, {count}) i,
                    (SELECT array_agg(id) AS ids FROM res_users WHERE login IN ({users})) users""",
     )
     psql(database, "VACUUM ANALYZE op_single_session_login")

@@ -2,11 +2,11 @@
 
 import statistics
 
-from _bench import DATABASES, bench_server, fill_register, make_users, print_ratio, timed
+from _bench import DATABASES, bench_server, fill_login_log, make_users, print_ratio, timed
 
 from servers import Device, odoo
 
-ROWS = 1_000_000
+ENTRIES = 1_000_000
 ROUNDS = 40
 CALLS = 100
 METHODS = {
@@ -27,10 +27,10 @@ assert env["op.single.session.login"]._is_ended("{sid}"[: len("{sid}") // 2]) is
 
 
 def main():
-    title = f"a call with the addon / without, {ROUNDS} rounds of {CALLS} calls each, {ROWS:,} rows"
+    title = f"a call with the addon / without, {ROUNDS} rounds of {CALLS} calls each, {ENTRIES:,} entries"
     with bench_server(title, "plain", "addon", "query") as server:
         users = {name: make_users(server, name, 8) for name in ("plain", "addon", "query")}
-        fill_register(DATABASES["addon"], ROWS, *users["addon"])
+        fill_login_log(DATABASES["addon"], ENTRIES, *users["addon"])
         devices = {name: Device(server, DATABASES[name]).login(users[name][0]) for name in users}
         for label, call in METHODS.items():
             measure(devices, call)

@@ -3,16 +3,16 @@
 import re
 from pathlib import Path
 
-from _bench import DATABASES, bench_server, fill_register, make_users, print_ratio
+from _bench import DATABASES, bench_server, fill_login_log, make_users, print_ratio
 
 from servers import STATUS, Device
 
-ROWS = 100_000
+ENTRIES = 100_000
 REQUESTS = 300
 
 
 def main():
-    title = f"memory of each worker after {REQUESTS} more logins, calls and questions / before"
+    title = f"memory of each worker after {REQUESTS} more logins, calls and status requests / before"
     with bench_server(title, "addon") as server:
         database = DATABASES["addon"]
         logins = make_users(server, "addon", 100)
@@ -21,11 +21,11 @@ def main():
         before = private_memory(server)
         use(server, logins)
         idle = private_memory(server)
-        fill_register(database, ROWS, *logins)
+        fill_login_log(database, ENTRIES, *logins)
         use(server, logins)
         after = private_memory(server)
     print_ratio("with a small login log", [idle[pid] / before[pid] for pid in before])
-    print_ratio(f"with {ROWS:,} rows more", [after[pid] / idle[pid] for pid in before])
+    print_ratio(f"with {ENTRIES:,} entries more", [after[pid] / idle[pid] for pid in before])
 
 
 def use(server, logins):
