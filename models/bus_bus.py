@@ -14,7 +14,7 @@ class BusBus(models.Model):
 
         Core itself checks a session at a delivery only if it has a user (``_dispatch_bus_notifications`` in
         ``odoo.addons.bus.websocket``). The holder of the cookie of an ended session can have a session
-        without a user saved under its id, by opening the login page. Re-read it at migration.
+        without a user saved under its id, by opening the login page. Re-read that function at migration.
         """
         for channel in channels:
             names_session = isinstance(channel, tuple) and len(channel) == 3 and channel[1] == SESSION_CHANNEL

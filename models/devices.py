@@ -32,6 +32,7 @@ def find_unknown(env, user):
                    session_identifier, CASE length(session_identifier) WHEN 42 THEN 42 WHEN 40 THEN 20 END) short
              WHERE user_id = %s AND revoked IS NOT TRUE AND short IS NOT NULL AND NOT EXISTS (
                    SELECT FROM op_single_session_login entry WHERE entry.identifier = short)
+          ORDER BY short, first_activity
             """,
             user.id,
         )
@@ -45,7 +46,7 @@ def find_unknown(env, user):
 def find_used_since(env, date, identifiers):
     """Return the identifiers whose sessions were used since a date, on any machine.
 
-    Odoo writes a session's activity once an hour.
+    Odoo writes a session's activity once an hour. Stores with short ids need no devices: all machines share them.
 
     :rtype: set
     """

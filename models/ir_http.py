@@ -85,13 +85,15 @@ class IrHttp(models.AbstractModel):
         log, identifier = request.env["op.single.session.login"], session_store.get_identifier(session.sid)
         is_ended = log._is_ended(identifier)
         if is_ended is None and session.get(RESERVED_ID):
+            # if this fails, the session goes on without an entry until its next request
             is_ended = call_in_new_transaction(log._import_session, session.uid, identifier, session[RESERVED_ID])
         return is_ended
 
     @classmethod
     def _hide_session(cls):
         """Show the session to the status route only: other addons would take the request for activity."""
-        request.single_session_asked = session = request.session
+        session = request.session
+        request.single_session_asked = session
         request.session = root.session_store.new()
         request.session.update(get_default_session(), db=session.db, context=dict(session.context))
         request.session.can_save = False
@@ -148,8 +150,8 @@ class IrHttp(models.AbstractModel):
         result = super()._post_logout()
         arrival = cls._get_arrival()
         if arrival and arrival.open_identifier and request.single_session_authenticated:
-            end = partial(call_in_new_transaction, request.env["op.single.session.login"]._end_logged_out)
-            request.env.cr.postcommit.add(partial(end, arrival.open_identifier))
+            end = request.env["op.single.session.login"]._end_logged_out
+            request.env.cr.postcommit.add(partial(call_in_new_transaction, end, arrival.open_identifier))
         return result
 
     # ------------------------------------------------------------

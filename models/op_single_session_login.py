@@ -24,8 +24,9 @@ END_REASONS = [
     ("incomplete", "Incomplete login"),
 ]
 
-# The next exclusive entry of the same user. It sorts by -id, the order of the index "newest" and of no other: for a
-# user without such entries, PostgreSQL would otherwise walk the primary key through all entries of other users.
+# The next exclusive entry of the user of the entry "own". It sorts by -id, the order of the index "newest" and of no
+# other: for a user without such entries, PostgreSQL would otherwise walk the primary key through all entries of other
+# users.
 NEXT_EXCLUSIVE = SQL(
     """
     SELECT *
@@ -59,12 +60,12 @@ def call_in_new_transaction(method, *arguments):
 
 
 class OpSingleSessionLogin(models.Model):
-    """The login log: one entry for each completed login, ordered by id.
+    """The login log: an entry for each completed login, ordered by id.
 
-    A session has ended when its entry is refused or its user has a newer exclusive entry. Logins only insert
-    entries: simultaneous ones never wait for one another, and exactly one of them, the one with the highest id,
-    survives. Why and when a session ended is written after the commit, for users to read. The session check
-    never depends on it.
+    Imported sessions, logins that failed, and *End all sessions* have entries too. A session has ended when its
+    entry is refused or its user has a newer exclusive entry. A login changes no older entry: simultaneous logins
+    never wait for one another, and exactly one of them, the one with the highest id, survives. Why and when a
+    session ended is written after the commit, for users to read. The session check never depends on it.
     """
 
     _name = "op.single.session.login"
@@ -146,21 +147,23 @@ class OpSingleSessionLogin(models.Model):
         """Add the entry of the login that the current request completes.
 
         The entry takes effect with the commit of the request's transaction. If that is rolled back, no session
-        ends and the session of the login is refused.
+        ends and the session of the login is refused. If Odoo would not commit the request, the entry has a
+        transaction of its own, and takes effect at once.
 
         :param user: the ``res.users`` record that logs in
         :param str sid: the whole id of the session that the login opens
         """
-        if self._is_request_committed():
+        if self._will_be_committed():
             entry = self._insert_login(user, sid)
             self.env.cr.precommit.add(partial(entry._refuse_unless_stored, sid))
             return
-        self.env.cr.rollback()  # its locks would make the other transaction wait
+        # Odoo would discard what it has written, and its locks would make the other transaction wait
+        self.env.cr.rollback()
         with self.env.registry.cursor() as cr:
             self._insert_login(user.with_env(user.env(cr=cr)), sid)
 
     @api.model
-    def _is_request_committed(self):
+    def _will_be_committed(self):
         """Return whether Odoo commits what the current request writes when it saves the session.
 
         Not after ``werkzeug.exceptions.abort(response)``: ``Request._serve_db`` (19.0) saves the session as after

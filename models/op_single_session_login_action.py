@@ -104,7 +104,7 @@ class ResUsers(models.Model):
         # sudo - op.single.session.login: users may not write the login log
         log = self.env["op.single.session.login"].sudo()
         address = get_ip_address(request.httprequest.remote_addr)
-        for user in self - self.env.user:
+        for user in self:
             # like a login that opens no session: it ends everything that is older
             values = {"exclusive": True, "login_date": fields.Datetime.now(), "ip_address": address}
             entry = log._insert([{"user_id": user.id, **values, **prepare_end(self.env)}])

@@ -1,4 +1,4 @@
-"""What follows the end of a session, after the commit. The session check has refused it already."""
+"""What happens after the commit that ends sessions, and at night. The session check depends on none of it."""
 
 import logging
 from datetime import timedelta
@@ -75,7 +75,7 @@ class OpSingleSessionLogin(models.Model):
                 by.update(end_reason="administrator", ended_by_user_id=newer.ended_by_user_id.id)
             known._end(newer.ip_address, **by)
             (ended - known)._end(None, end_reason="expired", end_date=newer.login_date)
-            if ended - replaced:  # its own browser has a new session
+            if ended - replaced:  # the browser of a replaced session has the new one
                 self._notify_pages(newer.user_id)
 
     @api.model
@@ -87,7 +87,7 @@ class OpSingleSessionLogin(models.Model):
         :rtype: dict
         """
         # User by user, with the newest exclusive entry first: of a user without one, no other entry is read.
-        # NO KEY: entries that these have ended refer to them.
+        # NO KEY: an entry that ended others can be locked while these come to refer to it.
         self.env.cr.execute(
             SQL(
                 """
@@ -133,13 +133,13 @@ class OpSingleSessionLogin(models.Model):
         self.env.cr.postcommit.add(partial(call_in_new_transaction, self._notify_ended, address))
 
     def _delete_sessions(self):
-        """Delete the files of these sessions and mark their devices as revoked."""
+        """Delete the files of these sessions, if the store has files, and mark their devices as revoked."""
         identifiers = self.mapped("identifier")
         session_store.delete(identifiers, self.env.cr.dbname)
         devices.revoke(self.env, identifiers)
 
     def _filter_known(self):
-        """Return the entries whose sessions are in the store, or were used lately on any machine."""
+        """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
         identifiers = self.mapped("identifier")
         lately = fields.Datetime.now() - session_store.get_lifetime(self.env)
         used = devices.find_used_since(self.env, lately, identifiers)
@@ -206,7 +206,8 @@ class OpSingleSessionLogin(models.Model):
         """Write the ends that are missing, and delete the entries that can decide nothing anymore.
 
         Entries of ended sessions stay for the retention time: a session that comes back, for example from a backup,
-        must still be refused. The newest exclusive entry of a user stays: it refuses the older sessions.
+        must still be refused. The newest exclusive entry of a user stays: it refuses the older sessions. If a cleanup
+        writes the same entries meanwhile, PostgreSQL stops the vacuum, and the next one does its work.
         """
         self._end_older(self.env["res.users"])
         self._end_expired()
@@ -225,7 +226,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _end_expired(self):
-        """Write the ends of sessions that have expired."""
+        """Write the ends of sessions that no machine seems to have anymore. One that comes back is not refused."""
         now = fields.Datetime.now()
         unused = self._lock(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
         (unused - unused._filter_known())._end(None, end_reason="expired", end_date=now)

@@ -42,14 +42,14 @@ class OpSingleSessionLogin(models.Model):
     def _describe_end(self, newer):
         """Return the reason why this session ended, as its user reads it, with the time in the user's time zone.
 
-        It never contains an IP address.
+        For sessions that a newer login or an administrator ended. It never contains an IP address.
 
-        :param newer: the next exclusive entry
+        :param newer: the next exclusive entry, as ``find_end`` in ``controllers/status.py`` returns it
         :rtype: str
         """
-        by_administrator = self if self.refused else newer if not newer.identifier else self.browse()
-        if by_administrator:
-            return _("An administrator ended it: %(date)s.", date=isolate(self._format_date(by_administrator.end_date)))
+        if self.refused or not newer.identifier:
+            end_date = self.end_date if self.refused else newer.end_date
+            return _("An administrator ended it: %(date)s.", date=isolate(self._format_date(end_date)))
         parts = filter(None, [newer._get_client_name(), self._format_date(newer.login_date)])
         details = ", ".join(map(isolate, parts))
         return _("Your account was used to log in on another device: %(details)s.", details=details)

@@ -91,9 +91,8 @@ class ResUsers(models.Model):
     def _is_opening_session(self, sid):
         """Return whether the current request opens the session with this id for this user.
 
-        Its id is then neither the one that the browser sent nor the one that the request began with. An external API
-        call has no session. After a password without its second factor, the session has no user. ``/web/become``
-        makes no new id.
+        Its id is then another than the one that the browser sent. An external API call has no session. After a
+        password without its second factor, the session has no user. ``/web/become`` makes no new id.
         """
         if not request or request.session.uid != self.id or request.session.sid != sid:
             return False
@@ -105,7 +104,7 @@ class ResUsers(models.Model):
 
     @api.model
     def _is_session_valid(self, session):
-        """Return whether core would accept a session, without the side effects of ``check_session``."""
+        """Return whether core would accept a session. Unlike ``check_session``, this never logs out."""
         if not session.uid or session.get("deletion_time", float("inf")) <= time.time():
             return False
         token = self.browse(session.uid)._compute_session_token(session.sid)

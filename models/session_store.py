@@ -3,7 +3,7 @@
 Nothing here decides whether a session may live: the login log does. Databases share the
 store, and a copy of a database has the identifiers of the original. The session itself has the name of
 its database. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
-``redis_session_store``) gives a session only for its whole id, which nothing stores.
+``redis_session_store``) finds a session only by its whole id, which the addon does not keep.
 """
 
 import glob
@@ -18,16 +18,17 @@ from odoo import http
 
 _logger = logging.getLogger(__name__)
 
-# Of 18.0 and later, and of 17.0. Otherwise, a user who may write devices could name any file.
+# The identifiers of 18.0 and later, and of 17.0. No other text becomes part of a path: a user who may write devices
+# could name any file there.
 IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
 
 
 def get_identifier(sid):
     """Return the part of a session id that may be stored: the part that Odoo itself stores.
 
-    The first 42 characters (``STORED_SESSION_BYTES`` in ``odoo.http``), which soft rotation on 19.0 keeps, also of the
-    86 characters of Odoo 20.0. Half of a shorter id, as on 17.0 and in the stores of some addons. Alone it opens no
-    session.
+    Of an id with 84 or 86 characters (18.0 and later) the first 42 (``STORED_SESSION_BYTES`` in ``odoo.http``), which
+    soft rotation keeps. Of a shorter one (17.0, and the stores of some addons) the first half. An identifier alone
+    opens no session.
 
     :param str sid: a whole session id, or an empty string
     :rtype: str
@@ -106,11 +107,11 @@ def can_list():
 
 
 def delete_login(session, sid):
-    """Make the session of a login unusable before its transaction is rolled back; never raise.
+    """Make the session of a login unusable before its transaction is rolled back, whatever the store does.
 
     It does not need the database. The session is in the store, and an error page would save it once more.
 
-    :param session: the session of the request
+    :param session: the session of the current request
     :param str sid: its id when the login was registered
     """
     if session.sid != sid:
