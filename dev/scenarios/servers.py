@@ -19,7 +19,7 @@ from mirakuru.exceptions import ProcessFinishedWithError
 from devtools.environment import DEV, Environment, free_port, odoo_environ
 from devtools.environment import odoo_command as plain_odoo_command
 from devtools.environment import psql as plain_psql
-from devtools.test import ABSENT, unexpected_lines
+from devtools.test import ABSENT, has_module, unexpected_lines
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
 OTHER_ADDONS = Path(os.environ["DEV_OTHER_ADDONS"])
@@ -50,7 +50,13 @@ def locked(database, table, condition):
 def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addons of dev/ in its path."""
     addons = [DEV / "addons", *([OTHER_ADDONS / "odoo" / "addons"] if WITH_ADDON else []), *addons]
-    return plain_odoo_command(ENVIRONMENT, *arguments, addons=addons)
+    options = [load("op_single_session_login_saml")] if WITH_ADDON == "auth_saml" else []
+    return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=addons)
+
+
+def load(name):
+    """Return the option that loads a module into the server, with the modules loaded by default."""
+    return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), name])}"
 
 
 def odoo(*arguments, script=None, addons=(), environ=()):

@@ -11,8 +11,7 @@ from test_databases import duplicate, module, serve_copies, state_of
 from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
 
 from devtools.environment import free_port
-from devtools.test import has_module
-from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, psql
+from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, load, psql
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +55,6 @@ def test_one_browser_that_goes_to_and_fro(machines, login):
     assert alive(device) == [False]  # plain Odoo does not know the session there either
     device.login(login)
     assert alive(device) == [True]
-
-
-def load(name):
-    """Return the option that loads a module into the server, with the modules loaded by default."""
-    return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), name])}"
 
 
 def session_db(sessions):

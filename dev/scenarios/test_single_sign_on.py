@@ -9,12 +9,12 @@ import pytest
 from browsers import Proxy
 from identity_providers import OAuthProvider, SamlProvider
 
-from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, odoo, psql
+from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, load, odoo, psql
 
 ENDED = "Your session has ended"
 REASON = "another device: \u2068Chrome (Linux)\u2069"
 ADDONS = [OTHER_ADDONS / "odoo" / "addons"]
-LOAD = "--load=base,web,op_single_session_login_saml"
+LOAD = load("op_single_session_login_saml")
 USER = "ada"
 
 
