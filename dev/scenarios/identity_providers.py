@@ -3,13 +3,12 @@
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
-
-import requests
 
 from servers import ENVIRONMENT, OTHER_ADDONS
 
@@ -23,8 +22,7 @@ class OAuthHandler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
         if parts.path == "/authorize":
-            self.server.logins += 1
-            token = f"{self.server.user}-{self.server.logins}"
+            token = f"{self.server.user}-{secrets.token_hex(8)}"
             answer = urlencode({"access_token": token, "state": query["state"]})
             self.send_response(303)
             self.send_header("Location", f"{query['redirect_uri']}#{answer}")
@@ -42,11 +40,11 @@ class OAuthHandler(BaseHTTPRequestHandler):
 
 
 class OAuthProvider:
-    """An OAuth provider for one user. It counts the logins."""
+    """An OAuth provider for one user."""
 
     def __init__(self, user, **values):
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), OAuthHandler)
-        self.server.user, self.server.logins = user, 0
+        self.server.user = user
         self.values = values
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -57,10 +55,6 @@ class OAuthProvider:
     def __exit__(self, *exception):
         self.server.shutdown()
         self.server.server_close()
-
-    @property
-    def logins(self):
-        return self.server.logins
 
     def make_script(self):
         """Return a script for Odoo's shell that makes this the user's only provider."""
@@ -84,7 +78,7 @@ env.cr.commit()
 
 
 class SamlProvider:
-    """A SAML provider for one user. It counts the logins."""
+    """A SAML provider for one user."""
 
     def __init__(self, user, url):
         self.user = user
@@ -100,10 +94,6 @@ class SamlProvider:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-
-    @property
-    def logins(self):
-        return int(requests.get(f"{self.settings['url']}/logins", timeout=10).text)
 
     def make_script(self):
         """Return a script for Odoo's shell that makes the user log in here, without a click."""

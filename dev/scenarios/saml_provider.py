@@ -61,26 +61,18 @@ def make_key(folder):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        parts = urlsplit(self.path)
-        if parts.path == "/logins":
-            return self.answer("text/plain", str(self.server.logins))
-        self.server.logins += 1
-        query = dict(parse_qsl(parts.query))
-        return self.answer("text/html", self.server.make_form(query["SAMLRequest"], query["RelayState"]))
-
-    def answer(self, kind, text):
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        form = self.server.make_form(query["SAMLRequest"], query["RelayState"])
         self.send_response(200)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(text.encode())
+        self.wfile.write(form.encode())
 
     def log_message(self, *arguments):
         pass
 
 
 class Provider(ThreadingHTTPServer):
-    logins = 0
-
     def __init__(self, folder, user, odoo):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -118,7 +110,7 @@ class Provider(ThreadingHTTPServer):
         """Return what Odoo must know about this provider. Both sign with the same key."""
         key, certificate = (base64.b64encode(path.read_bytes()).decode() for path in (self.key, self.certificate))
         metadata = str(entity_descriptor(self.settings))
-        return {"url": self.url, "metadata": metadata, "key": key, "certificate": certificate}
+        return {"metadata": metadata, "key": key, "certificate": certificate}
 
 
 with tempfile.TemporaryDirectory() as name:
