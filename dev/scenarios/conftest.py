@@ -15,6 +15,7 @@ from servers import ENVIRONMENT, PASSWORD, WITH_ADDON, Device, Server, odoo
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 # A host that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* headers there.
 HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
+FAILED = pytest.StashKey()
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 LANGUAGES = [] if WITH_ADDON else ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 USERS = """
@@ -139,18 +140,23 @@ def login(people):
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    options = {"executable_path": os.environ["DEV_CHROMIUM"], "args": [*QUIET, HOSTS, "--accept-lang=en-US"]}
-    return {**browser_type_launch_args, **options}
+    return {**browser_type_launch_args, "executable_path": os.environ["DEV_CHROMIUM"]}
 
 
 @pytest.fixture
 def launch_in(launch_browser):
-    """Start a Chromium in a language. It is an option of the program, since websockets do not use that of a page."""
+    """Start a Chromium in a language. It is an option of the program, since websockets do not use that of a page.
 
-    def launch(lang):
-        return launch_browser(args=[*QUIET, HOSTS, f"--accept-lang={lang}"])
+    Each scenario has its own: after 30 seconds, Playwright kills a browser that does not close; it waits for a
+    context forever.
+    """
+    with contextlib.ExitStack() as browsers:
+        yield lambda lang: browsers.enter_context(launch_browser(args=[*QUIET, HOSTS, f"--accept-lang={lang}"]))
 
-    return launch
+
+@pytest.fixture
+def browser(launch_in):
+    return launch_in("en-US")
 
 
 @pytest.fixture(scope="module")
@@ -191,27 +197,30 @@ def poll_every(admin):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Show the end of the servers' logs when a scenario fails. pytest-playwright keeps screenshots."""
+    """Show the end of the servers' logs when a scenario fails."""
     report = yield
     if report.failed:
+        item.stash[FAILED] = True
         for server in filter(lambda server: server.log.is_file(), Server.started):
             report.sections.append((str(server.log), server.log.read_text()[-2000:]))
     return report
 
 
 @pytest.fixture
-def open_tab(new_context, output_path, request):
-    """Open a tab in a browser of its own; if the test fails, keep a trace of each."""
-    contexts = []
+def open_tab(browser, output_path, request):
+    """Open a tab with cookies of its own; if the scenario fails, keep a screenshot and a trace of each."""
+    tabs = []
 
-    def open_one(url=None, new_context=new_context, **options):
-        contexts.append(new_context(**options))
-        # not with the option --tracing: its screenshots of each frame take as much time as everything else
-        contexts[-1].tracing.start(snapshots=True)
-        return Tab(contexts[-1], url or request.getfixturevalue("site").url)
+    def open_one(url=None, browser=browser, **options):
+        context = browser.new_context(**options)
+        # without screenshots: those of each frame take as much time as everything else
+        context.tracing.start(snapshots=True)
+        tabs.append(Tab(context, url or request.getfixturevalue("site").url))
+        return tabs[-1]
 
     yield open_one
-    for number, context in enumerate(contexts):
-        path = f"{output_path}/trace-{number}.zip" if request.node.rep_call.failed else None
-        with contextlib.suppress(Error):  # the test has closed it
-            context.tracing.stop(path=path)
+    for number, tab in enumerate(tabs if FAILED in request.node.stash else []):
+        # Closed by the scenario, or it does not answer: then no trace either, since that call has no limit of time.
+        with contextlib.suppress(Error):
+            tab.page.screenshot(path=f"{output_path}/screenshot-{number}.png", timeout=5_000)
+            tab.page.context.tracing.stop(path=f"{output_path}/trace-{number}.zip")

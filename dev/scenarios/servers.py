@@ -22,10 +22,13 @@ from devtools.environment import psql as plain_psql
 from devtools.test import ABSENT, has_module, unexpected_lines
 
 ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
-OTHER_ADDONS = Path(os.environ["DEV_OTHER_ADDONS"])
+# other people's addons with all that they import
+PACKAGES = Path(os.environ["DEV_OTHER_ADDONS"])
+PACKAGES_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{PACKAGES}"}
+OTHER_ADDONS = PACKAGES / "odoo" / "addons"
 # dev/test --other-addons: the one that is installed with ours in all databases
 WITH_ADDON = os.environ.get("DEV_WITH_ADDON")
-WITH_ADDON_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"} if WITH_ADDON else {}
+WITH_ADDON_ENVIRON = PACKAGES_ENVIRON if WITH_ADDON else {}
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
@@ -49,7 +52,7 @@ def locked(database, table, condition):
 
 def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addons of dev/ in its path."""
-    addons = [DEV / "addons", *([OTHER_ADDONS / "odoo" / "addons"] if WITH_ADDON else []), *addons]
+    addons = [DEV / "addons", *([OTHER_ADDONS] if WITH_ADDON else []), *addons]
     options = [load("op_single_session_login_saml")] if WITH_ADDON == "auth_saml" else []
     return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=addons)
 

@@ -100,15 +100,14 @@ def test_languages(launch_in, open_tab, admin, login, page, lang):
     login, path = (login, "/web") if page == "backend" else ("pia", "/my")
     [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
     assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
-    with launch_in(lang.replace("_", "-")) as browser:
-        first = open_tab(new_context=browser.new_context).login(login, path=path)
-        open_tab().login(login, path=path, wait=False)
-        first.expect_notification(title, reason)
-        direction = first.notification.evaluate("element => getComputedStyle(element).direction")
-        assert direction == ("rtl" if lang == "ar_001" else "ltr")
-        first.screenshot(f"{page}-notification-{lang}")
-        first.expect_login_page(title, reason)
-        first.screenshot(f"{page}-login-page-{lang}")
+    first = open_tab(browser=launch_in(lang.replace("_", "-"))).login(login, path=path)
+    open_tab().login(login, path=path, wait=False)
+    first.expect_notification(title, reason)
+    direction = first.notification.evaluate("element => getComputedStyle(element).direction")
+    assert direction == ("rtl" if lang == "ar_001" else "ltr")
+    first.screenshot(f"{page}-notification-{lang}")
+    first.expect_login_page(title, reason)
+    first.screenshot(f"{page}-login-page-{lang}")
 
 
 def test_several_databases(shared_server, folder, open_tab, login):

@@ -11,7 +11,7 @@ from test_databases import duplicate, module, serve_copies, state_of
 from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
 
 from devtools.environment import free_port
-from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, load, psql
+from servers import ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, load, psql
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_one_browser_that_goes_to_and_fro(machines, login):
 def session_db(sessions):
     """Return the option and the settings for a server with its sessions in PostgreSQL."""
     environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
-    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS / "odoo" / "addons"]}
+    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS]}
 
 
 @contextlib.contextmanager
@@ -69,9 +69,8 @@ def redis(folder):
     port = free_port()
     command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
     with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
-        path = f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"
-        environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False", "PYTHONPATH": path}
-        yield load("redis_session_store"), {"environ": environ, "addons": [OTHER_ADDONS / "odoo" / "addons"]}
+        settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False"}
+        yield load("redis_session_store"), {"environ": {**PACKAGES_ENVIRON, **settings}, "addons": [OTHER_ADDONS]}
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from browsers import Proxy
 from identity_providers import OAuthProvider, SamlProvider
 
-from servers import ENVIRONMENT, OTHER_ADDONS, Device, Server, alive, load, odoo, psql
+from servers import OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, load, odoo, psql
 
 ENDED = "Your session has ended"
 REASON = "another device: \u2068Chrome (Linux)\u2069"
-ADDONS = [OTHER_ADDONS / "odoo" / "addons"]
+OPTIONS = {"addons": [OTHER_ADDONS], "environ": PACKAGES_ENVIRON}
 LOAD = load("op_single_session_login_saml")
 USER = "ada"
 
@@ -21,13 +21,12 @@ USER = "ada"
 @pytest.fixture
 def run(make_database, plain_database, folder):
     """Serve a database with the addon, a module for single sign-on, and a provider for one user."""
-    environ = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{OTHER_ADDONS}"}
     running = contextlib.ExitStack()
 
     def start(module, make_provider, script=""):
         database = make_database(module, plain_database)
-        server = Server([database], folder / module, LOAD, environ=environ, addons=ADDONS)
-        shell = functools.partial(odoo, "-d", database, LOAD, addons=ADDONS, environ=environ)
+        server = Server([database], folder / module, LOAD, **OPTIONS)
+        shell = functools.partial(odoo, "-d", database, LOAD, **OPTIONS)
         shell("-i", f"op_single_session_login,{module}", "--stop-after-init")
         proxy = Proxy(server, folder / f"nginx-{module}")
         provider = running.enter_context(make_provider(proxy.url))
@@ -61,7 +60,7 @@ PROVIDERS = {
 }
 
 
-@pytest.mark.parametrize("module", [module for module in PROVIDERS if (ADDONS[0] / module).is_dir()])
+@pytest.mark.parametrize("module", [module for module in PROVIDERS if (OTHER_ADDONS / module).is_dir()])
 def test_a_page_that_leaves_by_itself_does_not_log_in(run, open_tab, module):
     site, server = run(module, PROVIDERS[module])
     first, second = open_tab(site.url), open_tab(site.url)
