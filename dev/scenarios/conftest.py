@@ -133,8 +133,8 @@ def copy_to_cluster(target, database):
 
 
 @pytest.fixture
-def login(people):
-    """The login of a user that no other test has used."""
+def login(people, plain_database):
+    """The login of a user of all databases that no other test has used."""
     return people.pop()
 
 
