@@ -6,6 +6,5 @@ from . import (
     test_login_paths,
     test_session_store,
     test_status,
-    test_translations,
     test_users,
 )

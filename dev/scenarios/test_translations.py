@@ -1,0 +1,57 @@
+"""The translation files have all terms of the addon."""
+
+import re
+
+import polib
+import pytest
+
+from devtools.environment import REPOSITORY
+from servers import ENVIRONMENT, odoo
+
+# The languages, and the words that are the same in English: translation files leave them empty.
+LANGUAGES = {
+    "ar": set(),
+    "de": {"(%s s)", "Browser", "ID"},
+    "es": {"(%s s)", "ID"},
+    "fr": {"(%s s)", "Active", "Exclusive", "ID", "Sessions"},
+    "hi": set(),
+    "it": {"(%s s)", "Browser", "ID"},
+    "nl": {"(%s s)", "Browser", "ID", "Platform"},
+    "pt_BR": {"(%s s)", "ID"},
+}
+EXPORT = """
+from odoo.release import version_info
+from odoo.tools.translate import trans_export
+with open({path!r}, "wb") as file:
+    trans_export(None, ["op_single_session_login"], file, "po", env if version_info >= (19,) else env.cr)
+"""
+
+
+def read_terms(path):
+    """Return the entries of a translation file by their terms."""
+    return {entry.msgid: entry for entry in polib.pofile(str(path))}
+
+
+@pytest.fixture(scope="module")
+def template():
+    return read_terms(REPOSITORY / "i18n" / "op_single_session_login.pot")
+
+
+def test_template(addon_database, template, tmp_path):
+    path = tmp_path / "exported.pot"
+    odoo("-d", addon_database, script=EXPORT.format(path=str(path)))
+    exported = read_terms(path)
+    assert set(exported) <= set(template)
+    if ENVIRONMENT.series == "19.0":  # the one that the template is made with
+        assert set(exported) == set(template)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_language(template, language):
+    entries = read_terms(REPOSITORY / "i18n" / f"{language}.po")
+    assert set(entries) == set(template)
+    for term, entry in entries.items():
+        assert not entry.fuzzy and not entry.obsolete, term
+        assert entry.msgstr or term in LANGUAGES[language], term
+        placeholders = [sorted(re.findall(r"%\(\w+\)\w|</?\w+>", text)) for text in (term, entry.msgstr or term)]
+        assert placeholders[0] == placeholders[1], term
