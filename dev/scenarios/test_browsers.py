@@ -6,7 +6,7 @@ import pytest
 from browsers import NEW_LOGIN, NOTIFICATION, Proxy, Tab
 from playwright.sync_api import expect
 
-from servers import Server, psql
+from servers import STATUS, Device, Server, psql
 
 ENDED = "Your session has ended"
 REASON = "Your account was used to log in on another device: \u2068Chrome (Linux)\u2069"
@@ -124,6 +124,25 @@ def test_several_databases(shared_server, folder, open_tab, login):
         second.expect_notification(ENDED, REASON)
         assert first.wait_until_loaded().path == place
         assert first.page.evaluate("odoo.singleSession.config.db") == database
+
+
+def test_lost_close_code_among_several_databases(shared_server, folder, open_tab, login):
+    """A proxy drops the websocket without the code that says why, and Odoo has no database for a new one."""
+    database = shared_server.databases[1]
+    administrator = Device(shared_server, database).login("admin", "admin")
+    parameter = ["op_single_session_login.poll_interval", "0"]
+    assert "error" not in administrator.call("ir.config_parameter", "set_param", *parameter)
+    try:
+        with Proxy(shared_server, folder / "nginx-lost-code") as proxy:
+            first = open_tab(proxy.url)
+            with first.page.expect_response(f"**{STATUS}"):  # the page asks when its websocket is connected
+                first.login(login, database=database)
+            proxy.stop()
+            Device(shared_server, database).login(login)
+            proxy.start()
+            first.expect_notification(ENDED)
+    finally:
+        administrator.call("ir.config_parameter", "set_param", parameter[0], "30")
 
 
 def test_click_among_several_databases(shared_server, folder, open_tab, login):

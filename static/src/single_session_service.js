@@ -41,7 +41,7 @@ export class SingleSession {
         this.isChecking = false; // a status request is under way
         this.mustCheckAgain = false; // something has happened since it was sent
         this.unanswered = 0; // status requests by the clock since the last answer
-        this.isEndLikely = false; // something says that the session has ended: ask until it is known
+        this.isEndLikely = false; // the session may have ended: ask until it is known
         this.isRefused = false; // the server refused a request of this page
         this.handleByCore = null; // shows core's dialog for that request
         this.notification = null; // the one that is shown: { title, reason, close, seconds }
@@ -58,9 +58,12 @@ export class SingleSession {
         };
         // 17.0 and 18.0 have the names without "BUS:"
         on(bus_service, ["disconnect", "BUS:DISCONNECT"], ({ detail }) => {
+            this.isEndLikely = true;
             if (detail?.code === SESSION_EXPIRED) {
-                this.isEndLikely = true;
                 this.checkSession();
+            } else {
+                // A proxy may lose the code. Not at once: a server that stops disconnects all pages.
+                this.schedule();
             }
         });
         // Nothing is sent to a page whose session ended before its websocket was connected.

@@ -556,11 +556,15 @@ test("a websocket that closes with 4001 after a new login in this browser shows 
     expect.verifySteps(["asked"]);
 });
 
-test("a websocket that closes for another reason makes no page ask", async () => {
-    await openPage();
+test("a websocket that closes without that code makes the page ask a few seconds later", async () => {
+    await openPage({ poll_interval: 0 });
     hint("BUS:DISCONNECT", { code: 1006 });
     hint("BUS:DISCONNECT");
     await settle();
+    expect.verifySteps([]);
+    await pass(5);
+    expect.verifySteps(["asked"]);
+    await pass(600, 30);
     expect.verifySteps([]);
 });
 
