@@ -130,7 +130,7 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
 HOOK = """
 import logging
 log = env["op.single.session.login"]
-user = env.ref("base.user_admin")
+user = env["res.users"].with_context(no_reset_password=True).create({"name": "hook", "login": "hook"})
 called = []
 def notify(entries, address):
     called.append([(entry.identifier, entry.end_reason, entry.ended_by_login_id.id) for entry in entries])

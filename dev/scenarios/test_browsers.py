@@ -129,7 +129,7 @@ def test_several_databases(shared_server, folder, open_tab, login):
 def test_lost_close_code_among_several_databases(shared_server, folder, open_tab, login):
     """A proxy drops the websocket without the code that says why, and Odoo has no database for a new one."""
     database = shared_server.databases[1]
-    administrator = Device(shared_server, database).login("admin", "admin")
+    administrator = Device(shared_server, database).login("eve")
     parameter = ["op_single_session_login.poll_interval", "0"]
     assert "error" not in administrator.call("ir.config_parameter", "set_param", *parameter)
     try:
