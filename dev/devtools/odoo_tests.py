@@ -3,6 +3,7 @@
 import re
 
 from .environment import ADDON
+from .progress import SetupError
 from .run import install
 
 # Those that are not in the databases of dev/test already, which auth_timeout would change.
@@ -29,7 +30,9 @@ def compare(environment, make_database, run_odoo, has_module, output):
             arguments = ["-i", ",".join(modules), "-u", "bus,web", "--test-tags", TAGS]
             log = run_odoo(environment, database, output / f"odoo-{name}.log", *arguments)
         failures[name] = set(re.findall(r" (?:FAIL|ERROR): (\S+)", log))
-        counts = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log) or ["none at all"]
+        counts = re.findall(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests", log)
+        if not counts:
+            raise SetupError(f"Odoo ran no tests, see {output / f'odoo-{name}.log'}")
         print(f"Odoo's tests {name} the addon: {len(failures[name])} fail; failed, errors, all: {counts}", flush=True)
     only = {"with": failures["with"] - failures["without"], "without": failures["without"] - failures["with"]}
     for name, tests in only.items():

@@ -147,8 +147,8 @@ def browser_type_launch_args(browser_type_launch_args):
 def launch_in(launch_browser):
     """Start a Chromium in a language. It is an option of the program, since websockets do not use that of a page.
 
-    Each scenario has its own: after 30 seconds, Playwright kills a browser that does not close; it waits for a
-    context forever.
+    Each scenario has its own. After 30 seconds, Playwright kills a browser that does not close. For a context to
+    close, it waits forever.
     """
     with contextlib.ExitStack() as browsers:
         yield lambda lang: browsers.enter_context(launch_browser(args=[*QUIET, HOSTS, f"--accept-lang={lang}"]))
