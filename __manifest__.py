@@ -8,6 +8,7 @@
     "depends": ["web", "bus"],
     "data": [
         "security/ir.model.access.csv",
+        "security/op_single_session_login_security.xml",
         "views/op_single_session_login_views.xml",
         "views/res_users_views.xml",
         "views/webclient_templates.xml",

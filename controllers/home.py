@@ -3,7 +3,7 @@ from odoo.tools.misc import hmac
 
 from odoo.addons.web.controllers import home
 
-from .status import find_end
+from ..models.request_state import get_request_state
 
 # Cookie: the session whose reason the login page has shown. static/src/login_page_service.js sets it when the
 # browser has drawn the page.
@@ -20,16 +20,14 @@ class Home(home.Home):
         return response
 
     def _add_reason(self, response):
-        cookies, qcontext = request.httprequest.cookies, response.qcontext
-        entry, newer = find_end(request.env, cookies.get("session_id"))
+        entry, newer = request.env["op.single.session.login"]._find_end(get_request_state())
         if not entry:
             return
-        # Only the holder of the ended session's whole id may read what follows.
+        # Only the holder of the ended session's cookie may read what follows.
         response.headers["Cache-Control"] = "no-store"
-        qcontext["login"] = qcontext.get("login") or entry.user_id.login
         # which session's, without its number; each database has its own
-        shown = hmac(entry.env(su=True), SHOWN, entry.id)
-        if cookies.get(SHOWN) != shown:
-            qcontext["single_session_shown"] = shown
-            qcontext["single_session_reason"] = entry._describe_end(newer)
-            qcontext["single_session_may_be_stolen"] = bool(newer.identifier) and not entry.refused
+        shown = hmac(entry.env, SHOWN, entry.id)
+        if request.httprequest.cookies.get(SHOWN) != shown:
+            response.qcontext["single_session_shown"] = shown
+            response.qcontext["single_session_reason"] = entry._describe_end(newer)
+            response.qcontext["single_session_may_be_stolen"] = not entry._is_ended_by_administrator(newer)

@@ -18,6 +18,6 @@ class BusBus(models.Model):
         """
         for channel in channels:
             names_session = isinstance(channel, tuple) and len(channel) == 3 and channel[1] == SESSION_CHANNEL
-            if names_session and self.env["op.single.session.login"]._is_ended(channel[-1]):
+            if names_session and self.env["op.single.session.login"]._is_ended(channel[-1], True):
                 raise SessionExpiredException("The session of the websocket has ended")
         return super()._poll(channels, last, ignore_ids)

@@ -1,28 +1,13 @@
 from functools import partial
-from typing import NamedTuple
 
 from odoo import api, models
-from odoo.http import Session, get_default_session, request, root
+from odoo.http import request
 
 from . import parameters, session_store
-from .op_single_session_login import call_in_new_transaction
+from .request_state import get_request_state
+from .transaction import call_in_new_transaction
 
-# Key in a session that a program opened without a cookie: the id of its entry, should the session come back.
-RESERVED_ID = "op_single_session_login_id"
-
-
-class Arrival(NamedTuple):
-    """The session of a request as it arrived, before anything could log in or out."""
-
-    session: Session
-    sid: str
-    uid: int | None
-    is_ended: bool | None
-
-    @property
-    def open_identifier(self):
-        """The identifier of the session that the browser is logged in with, None if it is not logged in."""
-        return session_store.get_identifier(self.sid) if self.uid and not self.is_ended else None
+STATUS_PATH = "/op_single_session_login/status"
 
 
 class IrHttp(models.AbstractModel):
@@ -34,16 +19,13 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _match(cls, path_info):
-        """Refuse an ended session before any other code sees it; hide the session of a status request.
+        """Refuse an ended session before any other code sees it.
 
-        ``Request._serve_db`` calls this first: for routes, for what no route matches (attachments, website
+        ``Request._serve_db`` calls this first: for routes, for paths without a route (attachments, website
         pages), and for the error pages of both. Read that method again at migration.
         """
         cls._check_single_session()
-        rule, arguments = super()._match(path_info)
-        if rule.endpoint.routing.get("single_session_status") and not cls._is_hidden():
-            cls._hide_session()
-        return rule, arguments
+        return super()._match(path_info)
 
     @classmethod
     def _authenticate(cls, endpoint):
@@ -51,58 +33,39 @@ class IrHttp(models.AbstractModel):
 
         The token alone would not refuse it: another addon's override of ``_compute_session_token`` may be cached.
         """
-        cls._check_single_session()
-        if endpoint.routing.get("single_session_status") and not cls._is_hidden():
-            cls._hide_session()
-        result = super()._authenticate(endpoint)
-        request.single_session_authenticated = True
-        return result
+        state = cls._check_single_session()
+        try:
+            return super()._authenticate(endpoint)
+        finally:
+            state.uid = request.session.uid  # core refuses sessions too
 
     @classmethod
     def _check_single_session(cls):
-        """Record the session as it came, and remove its user if it has ended."""
-        session = request.session
-        if cls._get_arrival() or cls._is_hidden():
-            return
-        is_ended = cls._is_ended(session) if session.uid else None
-        request.single_session_arrival = Arrival(session, session.sid, session.uid, is_ended)
-        request.single_session_authenticated = False
-        if is_ended:
+        """Remove the user from a session that has ended, and from that of a status request.
+
+        Other addons would take a status request for activity.
+        """
+        state = get_request_state()
+        session = state.session
+        if not session.uid:
+            return state
+        is_ended = state.is_ended(request.env)
+        if is_ended or request.httprequest.path == STATUS_PATH:
+            state.uid = None
+            state.hidden = None if is_ended else dict(session)
             session_store.make_anonymous(session)
-            # The browser keeps its cookie. The status route knows the ended session by it. And if the user has just
-            # logged in again in the same browser, a late answer would replace the new cookie.
-            session.is_dirty = False
             request.env = api.Environment(request.env.cr, None, session.context)
+        elif not state.has_bond and not session.get("_trace_disable"):  # not a report's
+            cls._bond(session, state.identifier)
+        return state
 
     @classmethod
-    def _get_arrival(cls):
-        """Return the arrival of the current session; None if ``retrying`` has loaded the session anew."""
-        arrival = getattr(request, "single_session_arrival", None)
-        return arrival if arrival and arrival.session is request.session else None
-
-    @classmethod
-    def _is_ended(cls, session):
-        log, identifier = request.env["op.single.session.login"], session_store.get_identifier(session.sid)
-        is_ended = log._is_ended(identifier)
-        if is_ended is None and session.get(RESERVED_ID):
-            # if this fails, the session goes on without an entry until its next request
-            is_ended = call_in_new_transaction(log._import_session, session.uid, identifier, session[RESERVED_ID])
-        return is_ended
-
-    @classmethod
-    def _hide_session(cls):
-        """Show the session to the status route only: other addons would take the request for activity."""
-        session = request.session
-        request.single_session_asked = session
-        request.session = root.session_store.new()
-        request.session.update(get_default_session(), db=session.db, context=dict(session.context))
-        request.session.can_save = False
-        request.single_session_hidden_by = request.session
-        request.env = api.Environment(request.env.cr, None, request.session.context)
-
-    @classmethod
-    def _is_hidden(cls):
-        return request.session is getattr(request, "single_session_hidden_by", None)
+    def _bond(cls, session, identifier):
+        """Give a session that no login has registered an entry, for the next login of its user to end it."""
+        log = request.env["op.single.session.login"]
+        if request.env["res.users"]._is_session_valid(session, session.sid):
+            if call_in_new_transaction(log._import_sessions, {identifier: session.uid}):
+                session[session_store.BOND] = identifier
 
     # ------------------------------------------------------------
     # At its end
@@ -110,55 +73,51 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _post_dispatch(cls, response):
-        """Give the session a new id where core does not: the login needs an entry of its own."""
-        session = request.session
-        if cls._has_logged_in_by_itself(session):
-            if request.httprequest.cookies.get("session_id") == session.sid:
-                session.should_rotate = True
-            else:
-                session[RESERVED_ID] = call_in_new_transaction(request.env["op.single.session.login"]._reserve_id)
-        elif session.get("pre_uid") and not session.uid and cls._is_ended(session):
-            # Between the password and the second factor: another holder of the ended session's cookie
-            # would only need the second factor.
-            session.should_rotate = True
-        return super()._post_dispatch(response)
+        """Register logins that keep their session id, and follow what Odoo does with the session."""
+        state = get_request_state()
+        if cls._needs_new_id(state):
+            state.session.should_rotate = True
+        result = super()._post_dispatch(response)
+        cls._follow_session(state)
+        return result
 
     @classmethod
-    def _has_logged_in_by_itself(cls, session):
-        """Return whether the request has logged in a user without a new session id, as some addons do.
-
-        They set the session's user and token. If the browser sent the id, its session gets a new one. Programs
-        that send no cookie log in for one request. Most of them never return with the cookie that they get.
-        """
-        arrival = cls._get_arrival()
+    def _needs_new_id(cls, state):
+        session = state.session
+        if session.get("pre_uid") and not session.uid:
+            # Between the password and the second factor: another holder of the ended session's cookie
+            # would only need the second factor.
+            return request.env["op.single.session.login"]._is_ended(session_store.get_identifier(session.sid))
         return (
-            arrival
-            and not arrival.uid
-            and session.uid
-            and session.sid == arrival.sid
+            state.has_logged_in
+            and not state.is_registered
             and session.can_save
-            and not session.should_rotate
-            and request.env["res.users"]._is_session_valid(session)
+            and request.env["res.users"]._is_session_valid(session, session.sid)
         )
 
     @classmethod
-    def _post_logout(cls):
-        """Record that the user has logged out: a later login elsewhere did not end this session.
-
-        Odoo also calls this for sessions that it refuses, before it has authenticated the request.
-        """
-        result = super()._post_logout()
-        arrival = cls._get_arrival()
-        if arrival and arrival.open_identifier and request.single_session_authenticated:
-            end = request.env["op.single.session.login"]._end_logged_out
-            request.env.cr.postcommit.add(partial(call_in_new_transaction, end, arrival.open_identifier))
-        return result
+    def _follow_session(cls, state):
+        """Record what has become of the session that came, now that Odoo has saved the one that it made of it."""
+        if state.login:
+            state.discard_unsaved_login()
+        elif state.has_lost_session:
+            log = request.env["op.single.session.login"]
+            if state.uid:
+                clean_up = partial(call_in_new_transaction, log._clean_up_left, state.identifier)
+            else:
+                stored = session_store.get_identifier(state.sid)
+                clean_up = partial(call_in_new_transaction, log._clean_up_refused, state.identifier, stored)
+            request.env.cr.postcommit.add(clean_up)
 
     # ------------------------------------------------------------
     # Data for pages
     # ------------------------------------------------------------
 
     def session_info(self):
+        # a JSON login without a database in the cookie has saved its session, and calls no other method of this model
+        state = get_request_state()
+        if state:
+            state.discard_unsaved_login()
         return self._add_single_session_info(super().session_info())
 
     @api.model
@@ -174,7 +133,7 @@ class IrHttp(models.AbstractModel):
             session_info["op_single_session_login"] = {
                 "db": self.env.cr.dbname,
                 "poll_interval": parameters.get_poll_interval(self.env),
-                "ended_by_login": log._describe_ended_by(session_store.get_identifier(request.session.sid)),
+                **log._describe_login(session_store.identify(request.session)[0]),
             }
         return session_info
 

@@ -3,8 +3,8 @@ from odoo.http import SessionExpiredException, request
 
 from odoo.addons.bus.websocket import wsrequest
 
-from . import session_store
 from .bus_bus import SESSION_CHANNEL
+from .session_store import BOND, identify
 
 
 class IrWebsocket(models.AbstractModel):
@@ -14,8 +14,7 @@ class IrWebsocket(models.AbstractModel):
     def _authenticate(cls):
         """Refuse an ended session even if an addon caches the answer of ``_compute_session_token``."""
         session = wsrequest.session
-        log = wsrequest.env["op.single.session.login"]
-        if session.uid and log._is_ended(session_store.get_identifier(session.sid)):
+        if session.uid and wsrequest.env["op.single.session.login"]._is_ended(*identify(session)):
             raise SessionExpiredException("The session of the websocket has ended")
         return super()._authenticate()
 
@@ -26,6 +25,6 @@ class IrWebsocket(models.AbstractModel):
         """
         channels = super()._build_bus_channel_list(channels)
         req = request or wsrequest
-        if req and req.session.uid:
-            channels.append((self.env.cr.dbname, SESSION_CHANNEL, session_store.get_identifier(req.session.sid)))
+        if req.session.uid and req.session.get(BOND):
+            channels.append((self.env.cr.dbname, SESSION_CHANNEL, req.session[BOND]))
         return channels

@@ -1,18 +1,21 @@
 """The login log: the session check and registering logins."""
 
-import hashlib
 import logging
 import sys
 from functools import partial
 
 from werkzeug.exceptions import HTTPException
 
-from odoo import SUPERUSER_ID, api, fields, models
-from odoo.http import request, root
+from odoo import api, fields, models
+from odoo.http import request
 from odoo.tools import SQL
+from odoo.tools.sql import create_index
 
 from . import session_store
 from .client import get_client
+from .parameters import includes_portal_users
+from .request_state import get_request_state
+from .transaction import call_in_new_transaction, is_readonly
 
 _logger = logging.getLogger(__name__)
 
@@ -21,51 +24,32 @@ END_REASONS = [
     ("administrator", "Ended by an administrator"),
     ("logged_out", "Logged out"),
     ("expired", "Expired"),
-    ("incomplete", "Incomplete login"),
+    # not of a session: the entry that *End all sessions* adds, which ends all older ones
+    ("end_all", "End of all sessions"),
 ]
 
-# The next exclusive entry of the user of the entry "own". It sorts by -id, the order of the index "newest" and of no
-# other: for a user without such entries, PostgreSQL would otherwise walk the primary key through all entries of other
-# users.
-NEXT_EXCLUSIVE = SQL(
-    """
-    SELECT *
-      FROM op_single_session_login newer
-     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id
-  ORDER BY -newer.id DESC
-     LIMIT 1
-    """
-)
-# Not EXISTS, which PostgreSQL may turn into a join over all entries.
-IS_ENDED_BY_NEWER = SQL("(SELECT id FROM (%s) newer) IS NOT NULL", NEXT_EXCLUSIVE)
-
-
-def call_in_new_transaction(method, *arguments):
-    """Call a method of records in a transaction of its own, as the superuser; never raise.
-
-    For what must not fail the request, especially after its commit or rollback.
-
-    :param method: a bound method
-    :return: what the method returns; None if it failed
-    """
-    records = method.__self__
-    try:
-        if getattr(records.env.cr, "readonly", False):  # 17.0 has no such cursors
-            records.env.cr.rollback()  # its locks would make the other transaction wait
-        with records.env.registry.cursor() as cr:
-            return method.__func__(records.with_env(api.Environment(cr, SUPERUSER_ID, {})), *arguments)
-    except Exception:
-        _logger.warning("Single session: FAILED %s", method.__name__, exc_info=True)
-        return None
+# Both conditions of the session check. Sorted by -id, the order of the index "newest" and of no other: for a user
+# without exclusive entries, PostgreSQL would otherwise walk the primary key through all entries of other users. With
+# EXISTS, it may read the whole table. Plain text: Odoo forgets plans between requests, and every request asks.
+CHECK = """
+    SELECT own.end_reason, own.id < (
+           SELECT newer.id FROM op_single_session_login newer
+            WHERE newer.user_id = own.user_id AND newer.exclusive ORDER BY -newer.id LIMIT 1)
+      FROM op_single_session_login own
+     WHERE own.identifier = %s
+"""
+# Reasons that do not refuse a session: a session that seems to have expired may come back.
+OPEN = (None, "expired")
 
 
 class OpSingleSessionLogin(models.Model):
     """The login log: an entry for each completed login, ordered by id.
 
-    Imported sessions, logins that failed, and *End all sessions* have entries too. A session has ended when its
-    entry is refused or its user has a newer exclusive entry. A login changes no older entry: simultaneous logins
-    never wait for one another, and exactly one of them, the one with the highest id, survives. Why and when a
-    session ended is written after the commit, for users to read. The session check never depends on it.
+    The session of a login carries the identifier of its entry, its bond. It has ended when its entry has ended by a
+    reason that refuses, when its user has a newer exclusive entry, or when it has a bond and there is no such entry.
+    A login changes no older entry: simultaneous logins never wait for one another, and exactly one of them, the one
+    with the highest id, survives. Sessions that no login has opened get an entry at their first request, which ends
+    no other. Why and when a session ended is recorded after the commit, for users to read.
     """
 
     _name = "op.single.session.login"
@@ -76,40 +60,28 @@ class OpSingleSessionLogin(models.Model):
 
     user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
     identifier = fields.Char(
-        "Session Identifier", help="First half of the session id. Empty where an administrator ended all sessions."
+        "Session Identifier", index=True, help="The part of the session ID that Odoo stores. It opens no session."
     )
     exclusive = fields.Boolean(help="This entry ends the user's older sessions.")
-    refused = fields.Boolean(help="This session has ended, whether there is a newer login or not.")
     login_date = fields.Datetime(required=True)
     browser = fields.Char()
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
-    replaced_identifier = fields.Char(help="The session of the same browser that this login took the place of.")
-    sent_digest = fields.Char(
-        help="Digest of the session id that the browser sent. Logins that share it are one browser's."
-    )
+    replaced_identifier = fields.Char(help="The session of the same browser that this login replaced.")
     end_reason = fields.Selection(END_REASONS, help="Why the session ended. Empty as long as it is open.")
     end_date = fields.Datetime()
-    ended_by_login_id = fields.Many2one("op.single.session.login", "Ended by Login", ondelete="set null")
+    ended_by_login_id = fields.Many2one(
+        "op.single.session.login", "Ended by Login", ondelete="set null", index="btree_not_null"
+    )
     ended_by_user_id = fields.Many2one("res.users", "Ended by User", ondelete="set null")
 
     def init(self):
-        # identifier: the session check, at every request. newest: see NEXT_EXCLUSIVE. user: lists.
-        # open: the cleanup after a login. replaced: the status of a session that its own browser has replaced.
-        self.env.cr.execute("""
-            CREATE INDEX IF NOT EXISTS op_single_session_login_identifier_idx
-                ON op_single_session_login (identifier) INCLUDE (user_id, id, refused);
-            CREATE INDEX IF NOT EXISTS op_single_session_login_newest_idx
-                ON op_single_session_login (user_id, (-id)) WHERE exclusive;
-            CREATE INDEX IF NOT EXISTS op_single_session_login_user_idx
-                ON op_single_session_login (user_id, id);
-            CREATE INDEX IF NOT EXISTS op_single_session_login_open_idx
-                ON op_single_session_login (user_id, id) WHERE end_reason IS NULL;
-            CREATE INDEX IF NOT EXISTS op_single_session_login_replaced_idx
-                ON op_single_session_login (replaced_identifier) WHERE replaced_identifier IS NOT NULL;
-            CREATE INDEX IF NOT EXISTS op_single_session_login_ended_by_idx
-                ON op_single_session_login (ended_by_login_id) WHERE ended_by_login_id IS NOT NULL;
-        """)
+        # They ask first whether the index exists: CREATE INDEX IF NOT EXISTS locks the table in any case, and logins
+        # during an update would wait for it. newest: see CHECK. user: lists. open: the cleanup after a login.
+        table = self._table
+        create_index(self.env.cr, f"{table}_newest_idx", table, ["user_id", "(-id)"], where="exclusive")
+        create_index(self.env.cr, f"{table}_user_idx", table, ["user_id", "id"])
+        create_index(self.env.cr, f"{table}_open_idx", table, ["user_id", "id"], where="end_reason IS NULL")
         self._mend_sequence()
 
     # ------------------------------------------------------------
@@ -117,26 +89,25 @@ class OpSingleSessionLogin(models.Model):
     # ------------------------------------------------------------
 
     @api.model
-    def _is_ended(self, identifier):
+    def _is_ended(self, identifier, is_bond=False):
         """Return whether a session has ended.
 
         ``res.users``, ``ir.http``, ``ir.websocket`` and ``bus.bus`` ask this before they accept a session.
 
-        :param str identifier: see ``session_store.get_identifier``
-        :return: True if it has ended, False if it is open, None if it has no entry in the login log
+        :param str identifier: see ``session_store.identify``
+        :param bool is_bond: whether the session itself has it
+        :return: True if it has ended, False if it is open, None if it has neither a bond nor an entry
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT bool_or(own.refused IS TRUE OR %s)
-                  FROM op_single_session_login own
-                 WHERE own.identifier = %s
-                """,
-                IS_ENDED_BY_NEWER,
-                identifier,
-            )
-        )
-        return self.env.cr.fetchone()[0]
+        self.env.cr.execute(CHECK, [identifier])
+        entries = self.env.cr.fetchall()
+        if entries:
+            return any(is_older or reason not in OPEN for reason, is_older in entries)
+        if not is_bond:
+            return None
+        if is_readonly(self.env.cr):
+            # a replica may not have the entry yet
+            return call_in_new_transaction(self._is_ended, identifier, is_bond)
+        return True  # rolled back, forgotten after the retention time, or newer than a restored backup
 
     # ------------------------------------------------------------
     # Registering a login
@@ -144,23 +115,25 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _register_login(self, user, sid):
-        """Add the entry of the login that the current request completes.
+        """Add the entry of the login that the current request completes, and bond the session to it.
 
         The entry takes effect with the commit of the request's transaction. If that is rolled back, no session
-        ends and the session of the login is refused. If Odoo would not commit the request, the entry has a
-        transaction of its own, and takes effect at once.
+        ends, and the session of the login is refused: its entry is missing. If Odoo would not commit the request, the
+        entry has a transaction of its own, and takes effect at once.
 
         :param user: the ``res.users`` record that logs in
         :param str sid: the whole id of the session that the login opens
         """
+        state = get_request_state()
+        state.is_registered = True
         if self._will_be_committed():
-            entry = self._insert_login(user, sid)
-            self.env.cr.precommit.add(partial(entry._refuse_unless_stored, sid))
-            return
-        # Odoo would discard what it has written, and its locks would make the other transaction wait
-        self.env.cr.rollback()
-        with self.env.registry.cursor() as cr:
-            self._insert_login(user.with_env(user.env(cr=cr)), sid)
+            state.login = self._insert_login(user, sid)
+        else:
+            # Odoo would discard what it has written, and its locks would make the other transaction wait
+            self.env.cr.rollback()
+            with self.env.registry.cursor() as cr:
+                self._insert_login(user.with_env(user.env(cr=cr)), sid)
+        request.session[session_store.BOND] = session_store.get_identifier(sid)
 
     @api.model
     def _will_be_committed(self):
@@ -170,69 +143,72 @@ class OpSingleSessionLogin(models.Model):
         a good answer, but does not commit the transaction. Not in a transaction that may only read either: 18.0
         with a replica opens the session of a JSON login in one.
         """
-        if getattr(self.env.cr, "readonly", False):  # 17.0 has no such cursors
-            return False
         exception = sys.exc_info()[1]
-        return not (isinstance(exception, HTTPException) and exception.code is None)
+        is_aborted = isinstance(exception, HTTPException) and exception.code is None
+        return not is_aborted and not is_readonly(self.env.cr)
 
     @api.model
     def _insert_login(self, user, sid):
-        cr = user.env.cr
+        state = get_request_state()
         # sudo - op.single.session.login: users may not write the login log
         log = user.env["op.single.session.login"].sudo()
-        values = log._prepare_login(user, sid)
-        log._mend_sequence()
-        if values["exclusive"]:
-            log._import_devices(user)
-        entry = log._insert([values])
-        cr.postcommit.add(partial(call_in_new_transaction, entry._clean_up))
-        cr.prerollback.add(partial(session_store.delete_login, request.session, sid))
-        cr.postrollback.add(partial(call_in_new_transaction, log._register_incomplete, values))
-        return entry
+        login = log._insert_newest(log._prepare_login(user, sid))
+        # Its cookie names a session that the store has lost. Anyone may have made that cookie from half an id.
+        lost = state.identifier if state.is_lost else None
+        user.env.cr.postcommit.add(partial(call_in_new_transaction, login._clean_up, lost))
+        return login
 
     @api.model
     def _prepare_login(self, user, sid):
-        # at a request without a database, ir.http._match is not called
-        arrival = getattr(request, "single_session_arrival", None)
-        sent_sid = request.httprequest.cookies.get("session_id") or None
-        if sent_sid and not root.session_store.is_valid_key(sent_sid):
-            sent_sid = None
+        is_same_database = get_request_state().db == self.env.cr.dbname
         return {
             "user_id": user.id,
             "identifier": session_store.get_identifier(sid),
             # sudo - res.users: the user may not read it
-            "exclusive": not user.sudo().allow_multiple_sessions,
+            "exclusive": user.sudo()._has_single_session(),
             "login_date": fields.Datetime.now(),
             **get_client(request.httprequest),
-            "replaced_identifier": arrival and arrival.open_identifier,
-            # not the identifier: an administrator who reads it could imitate that browser
-            "sent_digest": sent_sid and hashlib.sha256(sent_sid.encode()).hexdigest(),
+            # still there after the password of a user with a second factor
+            "replaced_identifier": is_same_database and request.session.get(session_store.BOND) or None,
         }
 
     @api.model
-    def _insert(self, rows):
-        """Add entries with the given values only.
+    def _insert(self, values):
+        """Add an entry with the given values only.
 
         Not by ``create``: it takes the values of all other columns from ``ir.default`` and the context, which any
         user may set, and runs the code of other addons.
 
-        :param list rows: dicts, all with the same keys
-        :return: the new entries; not those whose id exists already
+        :return: the new entry, empty if its id is taken; and the user's newest exclusive entry before it
         """
-        if not rows:
-            return self.browse()
         self.env.cr.execute(
             SQL(
-                "INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id",
-                SQL(", ").join(map(SQL.identifier, rows[0])),
-                SQL(", ").join(tuple(row.values()) for row in rows),
+                """
+                INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id, (
+                       SELECT id FROM op_single_session_login
+                        WHERE user_id = %s AND exclusive ORDER BY -id LIMIT 1)
+                """,
+                SQL(", ").join(map(SQL.identifier, values)),
+                tuple(values.values()),
+                values["user_id"],
             )
         )
-        return self.browse(id_ for [id_] in self.env.cr.fetchall())
+        entry, newest = self.env.cr.fetchone() or (None, None)
+        return self.browse(entry), self.browse(newest)
+
+    @api.model
+    def _insert_newest(self, values):
+        """Add an entry that is newer than all entries of its user: otherwise it would be refused at once."""
+        entry, newest = self._insert(values)
+        if not entry or newest.id and newest.id > entry.id:
+            entry.unlink()
+            self._mend_sequence()
+            entry, _newest = self._insert(values)
+        return entry
 
     @api.model
     def _mend_sequence(self):
-        """Make sure that the next login gets the highest id. Otherwise an older entry would refuse it.
+        """Make sure that the next login gets the highest id.
 
         In a database that was replicated or partly restored, a sequence may be behind its rows.
         """
@@ -246,28 +222,42 @@ class OpSingleSessionLogin(models.Model):
         if self.env.cr.rowcount:
             _logger.error("Single session: MENDED the sequence of the login log, it was behind its rows")
 
-    def _refuse_unless_stored(self, sid):
+    def _discard_unless_stored(self, session):
         """Make a login end no session if its own session was not saved: the user would have none left.
 
-        ``FilesystemSessionStore.save`` raises no error where it may not write the file. Odoo saves the session
-        before it commits the transaction.
+        ``FilesystemSessionStore.save`` raises no error where it may not write the file.
 
-        :param str sid: the whole id of the session
+        :param session: the session of the current request, after Odoo has saved it
         """
-        if root.session_store.get(sid).get("uid"):
-            return
-        self.write({"exclusive": False, "refused": True, "end_reason": "incomplete", "end_date": self.login_date})
-        self.flush_recordset()  # 17.0 and 18.0 flush before they call this method
-        _logger.warning("Single session: UNSAVED user=%d: the login ends no session", self.user_id.id)
+        if not session_store.is_stored(session):
+            _logger.warning("Single session: UNSAVED user=%d: the login ends no session", self.user_id.id)
+            self.unlink()
+
+    # ------------------------------------------------------------
+    # Sessions that no login has registered
+    # ------------------------------------------------------------
 
     @api.model
-    def _register_incomplete(self, values):
-        """Refuse the session of a login whose transaction was rolled back, should it come back.
+    def _import_sessions(self, sessions):
+        """Add entries for sessions that no login has registered, for the next login of their users to end them.
 
-        :param dict values: the values of the entry that was rolled back
+        :param dict sessions: user ids by session identifier; those with an entry, or without a user, are left out
+        :return: True
         """
-        if not self.env["res.users"].browse(values["user_id"]).exists():
-            return  # the same transaction had created the user (LDAP, sign-up): without a user there is no token
-        ended = {"exclusive": False, "refused": True, "end_reason": "incomplete", "end_date": values["login_date"]}
-        self._insert([{**values, **ended}])
-        _logger.info("Single session: REFUSED user=%(user_id)d address=%(ip_address)s: incomplete login", values)
+        self.env.cr.execute(
+            """
+            INSERT INTO op_single_session_login (user_id, identifier, login_date)
+            SELECT res_users.id, session.identifier, now() AT TIME ZONE 'UTC'
+              FROM unnest(%s::int[], %s::varchar[]) session (user_id, identifier)
+              JOIN res_users ON res_users.id = session.user_id
+             WHERE NOT EXISTS (
+                   SELECT FROM op_single_session_login entry WHERE entry.identifier = session.identifier)
+            """,
+            [list(sessions.values()), list(sessions)],
+        )
+        return True
+
+    @api.model
+    def _import_stored_sessions(self):
+        """Add entries for the sessions in the store that are older than the addon."""
+        self._import_sessions(dict(session_store.iter_logged_in(self.env.cr.dbname)))

@@ -1,19 +1,51 @@
-"""What happens after the commit that ends sessions, and at night. The session check depends on none of it."""
+"""Ending sessions, recording ends, the cleanup after the commit, and the vacuum.
+
+The session check needs none of what is recorded about a newer login: that is for people to read.
+"""
 
 import logging
 from datetime import timedelta
 from functools import partial
 
-from odoo import api, fields, models
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.http import request
 from odoo.tools import SQL, groupby
 
+from odoo.addons.base.models.res_users import check_identity
+
 from . import devices, parameters, session_store
-from .op_single_session_login import IS_ENDED_BY_NEWER, NEXT_EXCLUSIVE, call_in_new_transaction
+from .client import get_ip_address
+from .request_state import get_request_state
+from .transaction import call_in_new_transaction
 
 _logger = logging.getLogger(__name__)
 
-# Ends that one cleanup writes. The rest is refused anyway; the next cleanup or the vacuum writes it.
+# Ends that one cleanup records. The next cleanup or the vacuum records the rest.
 LIMIT = 10_000
+# The next exclusive entry of the user of the entry "own". It sorts by -id: see CHECK.
+NEXT_EXCLUSIVE = SQL(
+    """
+    SELECT id
+      FROM op_single_session_login newer
+     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id
+  ORDER BY -newer.id DESC
+     LIMIT 1
+    """
+)
+
+
+def show_notification(message):
+    """Return an action that shows a message and reloads the records of the page."""
+    return {
+        "type": "ir.actions.client",
+        "tag": "display_notification",
+        "params": {
+            "type": "success",
+            "message": message,
+            "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+        },
+    }
 
 
 class OpSingleSessionLogin(models.Model):
@@ -49,44 +81,222 @@ class OpSingleSessionLogin(models.Model):
         )
 
     # ------------------------------------------------------------
-    # After a login
+    # Ends that the current transaction commits or rolls back
     # ------------------------------------------------------------
 
-    def _clean_up(self):
-        """Clean up after this login or *End all sessions*: write the ends of older sessions."""
-        self._read_committed()
-        self._end_older(self.user_id)
+    @api.model
+    def _check_administrator(self):
+        """Make sure that the current user may end sessions.
+
+        :raise AccessError: for all but users in the *Access Rights* group
+        """
+        if not self.env.user.has_group("base.group_erp_manager"):
+            raise AccessError(_('Only users in the "Access Rights" group can end sessions.'))
+
+    def action_end(self):
+        """End the open ones of these sessions.
+
+        :return: an action that asks for the administrator's password or says how many were ended
+        :raise AccessError: for all but users in the *Access Rights* group
+        :raise UserError: if the administrator's current session is among them, or none is open
+        """
+        return self._get_endable()._end_by_administrator()
+
+    @check_identity
+    def _end_by_administrator(self):
+        entries = self._get_endable()  # once more: a newer login may have come before the password
+        entries._end("administrator", get_ip_address(request.httprequest.remote_addr))
+        return show_notification(_("Sessions ended: %(count)d", count=len(entries)))
+
+    def _get_endable(self):
+        self._check_administrator()
+        state = get_request_state()
+        if state and state.identifier in self.mapped("identifier"):
+            raise UserError(_("Your current session can't be ended here. Log out instead."))
+        entries = self.filtered(lambda entry: not entry.end_reason)
+        if not entries:
+            raise UserError(_("None of the selected sessions is still active."))
+        return entries
 
     @api.model
-    def _end_older(self, users):
-        """Write the ends of sessions that a newer exclusive entry has ended, delete their files and notify their pages.
+    def _end_all(self, users):
+        """End everything that users have open: add an entry for each, like a login that opens no session."""
+        address = get_ip_address(request.httprequest.remote_addr)
+        now = fields.Datetime.now()
+        for user in users:
+            entry = self._insert_newest(
+                {
+                    "user_id": user.id,
+                    "exclusive": True,
+                    "login_date": now,
+                    "ip_address": address,
+                    "end_reason": "end_all",
+                    "end_date": now,
+                    "ended_by_user_id": self.env.uid,
+                }
+            )
+            self.env.cr.postcommit.add(partial(call_in_new_transaction, entry._clean_up))
+
+    @api.model
+    def _end_others(self, users):
+        """End the sessions of users except the current one, as a new password or *Log out from all devices* does.
+
+        Odoo refuses them anyway: this is for the log, and for the pages.
+        """
+        state = get_request_state()
+        condition = SQL(
+            "user_id = ANY(%s) AND identifier IS DISTINCT FROM %s", users.ids, state.identifier if state else None
+        )
+        for user, entries in self._find_open(condition).grouped("user_id").items():
+            by_administrator = self.env.user != user and self.env.user.has_group("base.group_erp_manager")
+            entries._end("administrator" if by_administrator else "logged_out", None)
+
+    def _end(self, reason, address):
+        """End these sessions in the current transaction.
+
+        :param str reason: one that refuses them
+        :param address: see ``_notify_ended``
+        """
+        # sudo - op.single.session.login: users may not write the login log
+        entries = self.sudo()
+        entries._record_end(address, end_reason=reason, end_date=fields.Datetime.now(), ended_by_user_id=self.env.uid)
+
+    def _record_end(self, address, **values):
+        if not self:
+            return
+        self.write(values)
+        self.flush_recordset(values)
+        clean_up = partial(call_in_new_transaction, self._clean_up_ended, values["end_reason"], address)
+        self.env.cr.postcommit.add(clean_up)
+
+    @api.model
+    def _find_open(self, condition):
+        """Return and lock the entries without an end that meet a condition.
+
+        Skip those that others have locked: they are about to record an end, too.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT id FROM op_single_session_login own
+                 WHERE own.end_reason IS NULL AND %s FOR NO KEY UPDATE SKIP LOCKED
+                """,
+                condition,
+            )
+        )
+        return self.browse(id_ for [id_] in self.env.cr.fetchall())
+
+    # ------------------------------------------------------------
+    # After the commit
+    # ------------------------------------------------------------
+
+    def _clean_up_ended(self, reason, address):
+        """Delete these sessions, mark their devices and notify their pages, if the end was committed.
+
+        A savepoint that is rolled back takes the end with it, not what was to follow the commit.
+
+        :param str reason: the reason that was recorded
+        """
+        self._read_committed()
+        ended = self.exists().filtered(lambda entry: entry.end_reason == reason)
+        for user, entries in ended.grouped("user_id").items():
+            entries._delete_sessions()
+            if reason in ("newer_login", "administrator"):
+                # Odoo checks the session of each websocket that gets the message, and closes those of ended ones
+                # with 4001.
+                self.env["bus.bus"]._sendone(user.partner_id, "op_single_session_login/ended", {})
+            self.env.cr.postcommit.add(partial(call_in_new_transaction, entries._notify_ended, address))
+
+    def _delete_sessions(self):
+        """Delete the files of these sessions, if the store has files, and mark their devices as revoked."""
+        identifiers = self.mapped("identifier")
+        session_store.delete(identifiers, self.env.cr.dbname)
+        devices.revoke(self.env, identifiers)
+
+    def _clean_up(self, lost_identifier=None):
+        """Record the ends of the sessions that this login or *End all sessions* has ended, if it was committed.
+
+        :param lost_identifier: of the session that the browser's cookie named, if the store no longer had it
+        """
+        self._read_committed()
+        login = self.exists()
+        if login:
+            login._record_replaced()
+            if lost_identifier:
+                self._record_lost(lost_identifier, lost_identifier)
+            self._record_older(login.user_id)
+
+    def _record_replaced(self):
+        """Record that the session that the browser had before this login was logged out, of whichever user it was.
+
+        :return: its entries
+        """
+        condition = SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id)
+        replaced = self._find_open(condition)
+        if replaced:
+            user = replaced.user_id
+            login = self if user == self.user_id else self.browse()
+            replaced._record_logged_out(ended_by_login_id=login.id)
+        return replaced
+
+    def _record_logged_out(self, **values):
+        now = fields.Datetime.now()
+        for user, entries in self.grouped("user_id").items():
+            entries._record_end(None, end_reason="logged_out", end_date=now, ended_by_user_id=user.id, **values)
+
+    @api.model
+    def _clean_up_left(self, identifier):
+        """Record that a browser has logged out. If a late request saves the session again, it is refused."""
+        self._read_committed()
+        self._find_open(SQL("identifier = %s", identifier))._record_logged_out()
+
+    @api.model
+    def _clean_up_refused(self, identifier, stored_identifier):
+        """Record that Odoo itself has refused a session, for example since the user's login has changed."""
+        self._read_committed()
+        self._record_lost(identifier, stored_identifier)
+
+    @api.model
+    def _record_lost(self, identifier, stored_identifier):
+        """Record that a session that its browser can no longer use has expired, unless the store has it.
+
+        This refuses nothing. On 19.0, a browser may send the id that its session had before a rotation, and anyone may
+        send half of an id with another half.
+
+        :param str stored_identifier: the identifier that the store would have it under
+        """
+        if not session_store.find_existing([stored_identifier], self.env.cr.dbname):
+            entries = self._find_open(SQL("identifier = %s", identifier))
+            entries._record_end(None, end_reason="expired", end_date=fields.Datetime.now())
+
+    @api.model
+    def _record_older(self, users):
+        """Record the ends of sessions that a newer exclusive entry has ended.
 
         With simultaneous logins, the login that runs the cleanup is not always the one that ended a session.
 
         :param users: whose sessions; an empty recordset for those of all users
         """
-        for newer, ended in self._find_ended(users).items():
-            replaced = ended.filtered(lambda entry, newer=newer: entry.identifier == newer.replaced_identifier)
-            known = (ended - replaced)._filter_known() | replaced
+        for newer, older in self._find_older(users).items():
+            ended = older - newer._record_replaced()
+            known = ended._filter_known()
             by = {"ended_by_login_id": newer.id, "end_date": newer.login_date}
-            if newer.identifier:
-                by.update(end_reason="newer_login", ended_by_user_id=newer.user_id.id)
-            else:
+            if newer.end_reason == "end_all":
                 by.update(end_reason="administrator", ended_by_user_id=newer.ended_by_user_id.id)
-            known._end(newer.ip_address, **by)
-            (ended - known)._end(None, end_reason="expired", end_date=newer.login_date)
-            if ended - replaced:  # the browser of a replaced session has the new one
-                self._notify_pages(newer.user_id)
+            else:
+                by.update(end_reason="newer_login", ended_by_user_id=newer.user_id.id)
+            known._record_end(newer.ip_address, **by)
+            (ended - known)._record_end(None, end_reason="expired", end_date=newer.login_date)
 
     @api.model
-    def _find_ended(self, users):
+    def _find_older(self, users):
         """Return the entries without an end that a newer exclusive entry has ended, by the next such entry.
 
         It skips entries that another cleanup is about to write.
 
         :rtype: dict
         """
-        # User by user, with the newest exclusive entry first: of a user without one, no other entry is read.
+        # User by user, with the newest exclusive entry first: for users without one, no other entries are read.
         # NO KEY: an entry that ended others can be locked while these come to refer to it.
         self.env.cr.execute(
             SQL(
@@ -113,89 +323,19 @@ class OpSingleSessionLogin(models.Model):
         found = groupby(self.env.cr.fetchall(), key=lambda row: row[1])
         return {self.browse(newer): self.browse(id_ for id_, _newer in rows) for newer, rows in found}
 
+    def _filter_known(self):
+        """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
+        identifiers = self.mapped("identifier")
+        recently = fields.Datetime.now() - session_store.get_lifetime(self.env)
+        used = devices.find_used_since(self.env, recently, identifiers)
+        known = set(session_store.find_existing(identifiers, self.env.cr.dbname, used))
+        return self.filtered(lambda entry: entry.identifier in known)
+
     @api.model
     def _read_committed(self):
         # Cleanups of simultaneous logins meet at the same entries. Without a snapshot, they skip each other's
         # instead of failing.
         self.env.cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-
-    def _end(self, address, **values):
-        """Write the end of these sessions and delete them.
-
-        :param address: see ``_notify_ended``
-        :param values: ``end_reason``, ``end_date`` and what ended the sessions
-        """
-        if not self:
-            return
-        self.write(values)
-        self.flush_recordset(values)
-        self._delete_sessions()
-        self.env.cr.postcommit.add(partial(call_in_new_transaction, self._notify_ended, address))
-
-    def _delete_sessions(self):
-        """Delete the files of these sessions, if the store has files, and mark their devices as revoked."""
-        identifiers = self.mapped("identifier")
-        session_store.delete(identifiers, self.env.cr.dbname)
-        devices.revoke(self.env, identifiers)
-
-    def _filter_known(self):
-        """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
-        identifiers = self.mapped("identifier")
-        lately = fields.Datetime.now() - session_store.get_lifetime(self.env)
-        used = devices.find_used_since(self.env, lately, identifiers)
-        known = set(session_store.find_existing(identifiers, self.env.cr.dbname, used))
-        return self.filtered(lambda entry: entry.identifier in known)
-
-    @api.model
-    def _notify_pages(self, user):
-        # Odoo checks the session of each websocket that gets the message, and closes those of ended ones with 4001.
-        self.env["bus.bus"]._sendone(user.partner_id, "op_single_session_login/ended", {})
-
-    # ------------------------------------------------------------
-    # Sessions that no login ends
-    # ------------------------------------------------------------
-
-    @api.model
-    def _end_logged_out(self, identifier):
-        """Write that a user has logged out, and refuse the session in case a late request saves it again."""
-        self._read_committed()
-        entries = self._lock(SQL("identifier = %s", identifier))
-        entries._end_by_user("logged_out", entries.user_id)
-
-    @api.model
-    def _end_others(self, uids, kept_identifier, before_id, by_uid):
-        """Write the ends of the sessions that a new password or *Log out from all devices* ends.
-
-        :param list uids: the ids of the users
-        :param str kept_identifier: the identifier of the current session, which goes on
-        :param int before_id: entries with this id or a higher one belong to later logins
-        :param int by_uid: the id of the user who did it
-        """
-        self._read_committed()
-        by = self.env["res.users"].browse(by_uid)
-        entries = self._lock(SQL("user_id = ANY(%s) AND id < %s AND NOT %s", uids, before_id, IS_ENDED_BY_NEWER))
-        ended = entries.filtered(lambda entry: entry.identifier != kept_identifier)
-        for user, of_user in ended.grouped("user_id").items():
-            is_administrator = by != user and by.has_group("base.group_erp_manager")
-            of_user._end_by_user("administrator" if is_administrator else "logged_out", by)
-
-    def _end_by_user(self, reason, user):
-        values = {"refused": True, "end_reason": reason, "end_date": fields.Datetime.now()}
-        self._end(None, **values, ended_by_user_id=user.id)
-
-    @api.model
-    def _lock(self, condition):
-        """Return and lock the entries without an end that meet a condition. Skip those that others have locked."""
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT id FROM op_single_session_login own
-                 WHERE own.end_reason IS NULL AND %s ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-                """,
-                condition,
-            )
-        )
-        return self.browse(id_ for [id_] in self.env.cr.fetchall())
 
     # ------------------------------------------------------------
     # The vacuum
@@ -203,30 +343,21 @@ class OpSingleSessionLogin(models.Model):
 
     @api.autovacuum
     def _gc_logins(self):
-        """Write the ends that are missing, and delete the entries that can decide nothing anymore.
+        """Record the ends that are missing, and delete the entries that are older than the retention time.
 
-        Entries of ended sessions stay for the retention time: a session that comes back, for example from a backup,
-        must still be refused. The newest exclusive entry of a user stays: it refuses the older sessions. If a cleanup
-        writes the same entries meanwhile, PostgreSQL stops the vacuum, and the next one does its work.
+        The bond refuses what they refused. If a cleanup writes the same entries meanwhile, PostgreSQL stops the
+        vacuum, and the next one does its work.
         """
-        self._end_older(self.env["res.users"])
-        self._end_expired()
+        self._record_older(self.env["res.users"])
+        self._record_expired()
         retention = timedelta(days=parameters.get_retention_days(self.env))
-        limit = fields.Datetime.now() - max(retention, 2 * session_store.get_lifetime(self.env))
         self.env.cr.execute(
-            SQL(
-                """
-                DELETE FROM op_single_session_login own
-                 WHERE own.end_date < %s AND (own.exclusive IS NOT TRUE OR %s)
-                """,
-                limit,
-                IS_ENDED_BY_NEWER,
-            )
+            "DELETE FROM op_single_session_login WHERE end_date < %s", [fields.Datetime.now() - retention]
         )
 
     @api.model
-    def _end_expired(self):
-        """Write the ends of sessions that no machine seems to have anymore. One that comes back is not refused."""
+    def _record_expired(self):
+        """Record the ends of sessions that no machine seems to have anymore. One that comes back is not refused."""
         now = fields.Datetime.now()
-        unused = self._lock(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
-        (unused - unused._filter_known())._end(None, end_reason="expired", end_date=now)
+        unused = self._find_open(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
+        (unused - unused._filter_known())._record_end(None, end_reason="expired", end_date=now)

@@ -1,16 +1,21 @@
-"""What users read of the login log: display names, why a session ended, which ones are active."""
+"""What users read of the login log: display names, and why a session ended."""
 
 from datetime import timedelta
+
+import pytz
 
 from odoo import _, api, fields, models
 from odoo.http import request
 from odoo.tools import SQL
-from odoo.tools.misc import format_datetime, format_time
+from odoo.tools.misc import format_datetime, format_time, get_lang
 
-from .op_single_session_login import IS_ENDED_BY_NEWER
+from .op_single_session_login_end import NEXT_EXCLUSIVE
 
-# How long after a login its pages say which sessions it ended.
+# How long after a login its pages say which sessions it ended, and how many of them.
 NEW_LOGIN = timedelta(minutes=10)
+NEW_LOGIN_LIMIT = 20
+# How long the new cookie of a login may take to reach the tabs of its browser.
+COOKIE_DELAY = timedelta(minutes=1)
 
 
 def isolate(text):
@@ -20,13 +25,6 @@ def isolate(text):
 
 class OpSingleSessionLogin(models.Model):
     _inherit = "op.single.session.login"
-
-    is_active = fields.Boolean(
-        "Active",
-        compute="_compute_is_active",
-        search="_search_is_active",
-        help="The session is open, and is stored or was used lately.",
-    )
 
     @api.depends("browser", "platform", "ip_address")
     def _compute_display_name(self):
@@ -39,100 +37,119 @@ class OpSingleSessionLogin(models.Model):
         names = [name for name in (self.browser, self.platform) if name]
         return f"{names[0]} ({names[1]})" if len(names) == 2 else "".join(names)
 
+    # ------------------------------------------------------------
+    # In the old browser
+    # ------------------------------------------------------------
+
+    @api.model
+    def _find_end(self, state):
+        """Return the entry of a session that a newer login or an administrator has ended, to notify its user.
+
+        A browser that logs in again replaces its own session. Its tabs may ask before its new cookie arrives:
+        for them, nothing has ended. A browser that still sends the old cookie later is another one.
+
+        :param state: the state of the current request
+        :return: that entry, and the next exclusive one of its user; the first is empty if the session is open, is
+            unknown or ended in another way
+        """
+        # sudo - op.single.session.login: the holder of an ended session's cookie may know why it ended
+        log = self.sudo()
+        if not state.is_named:
+            return log.browse(), log.browse()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT own.id, newer.id
+                  FROM op_single_session_login own LEFT JOIN LATERAL (%s) newer ON TRUE
+                 WHERE own.identifier = %s
+              ORDER BY own.id DESC
+                 LIMIT 1
+                """,
+                NEXT_EXCLUSIVE,
+                state.identifier,
+            )
+        )
+        entry, newer = map(log.browse, self.env.cr.fetchone() or (None, None))
+        if entry.end_reason == "administrator":
+            return entry, newer
+        if newer.replaced_identifier == state.identifier:
+            is_told = fields.Datetime.now() - newer.login_date > COOKIE_DELAY
+        else:
+            is_told = newer and entry.end_reason != "logged_out"
+        return (entry if is_told else log.browse()), newer
+
     def _describe_end(self, newer):
         """Return the reason why this session ended, as its user reads it, with the time in the user's time zone.
 
         For sessions that a newer login or an administrator ended. It never contains an IP address.
 
-        :param newer: the next exclusive entry, as ``find_end`` in ``controllers/status.py`` returns it
+        :param newer: the next exclusive entry, as ``_find_end`` returns it
         :rtype: str
         """
-        if self.refused or not newer.identifier:
-            end_date = self.end_date if self.refused else newer.end_date
-            return _("An administrator ended it: %(date)s.", date=isolate(self._format_date(end_date)))
-        parts = filter(None, [newer._get_client_name(), self._format_date(newer.login_date)])
-        details = ", ".join(map(isolate, parts))
-        return _("Your account was used to log in on another device: %(details)s.", details=details)
+        if self._is_ended_by_administrator(newer):
+            end_date = self.end_date if self.end_reason == "administrator" else newer.end_date
+            return _("An administrator ended this session (%(date)s).", date=isolate(self._format_date(end_date)))
+        date = isolate(self._format_date(newer.login_date))
+        device = newer._get_client_name()
+        if not device:
+            return _("Your account was used to log in on another device: %(date)s.", date=date)
+        return _(
+            "Your account was used to log in on another device: %(device)s, %(date)s.",
+            device=isolate(device),
+            date=date,
+        )
+
+    def _is_ended_by_administrator(self, newer):
+        return self.end_reason == "administrator" or newer.end_reason == "end_all"
+
+    # ------------------------------------------------------------
+    # In the new browser
+    # ------------------------------------------------------------
 
     @api.model
-    def _describe_ended_by(self, identifier):
-        """Return which active sessions a recent login ended, so that its user learns of an intruder.
+    def _describe_login(self, identifier):
+        """Return the entry of a session, and which sessions it ended recently, so that its user learns of an intruder.
 
         :param str identifier: of the session that the login opened
-        :return: a dict with the ``id`` of the login, its ``user_id`` and a ``message``; None if it ended no other
-            browser's
-        :rtype: dict | None
+        :return: a dict with the ``login_id``, the ``user_id`` and the sessions that it ``ended``, the newest first
+        :rtype: dict
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT own.id, ended.id
-                  FROM op_single_session_login own
-                  JOIN op_single_session_login ended ON ended.ended_by_login_id = own.id
-                 WHERE own.identifier = %s AND own.login_date > %s AND ended.end_reason = 'newer_login'
-                   AND ended.identifier IS DISTINCT FROM own.replaced_identifier
-                   AND (ended.sent_digest = own.sent_digest) IS NOT TRUE
-              ORDER BY ended.id DESC
-                """,
-                identifier,
-                fields.Datetime.now() - NEW_LOGIN,
-            )
-        )
-        rows = self.env.cr.fetchall()
-        if not rows:
-            return None
-        newest = self.browse(rows[0][1])
-        values = {
-            "count": len(rows),
-            "device": isolate(newest._get_client_name() or _("an unknown device")),
-            "date": isolate(newest._format_date(newest.login_date)),
+        login = self.search([("identifier", "=", identifier)], limit=1)
+        ended = self.browse()
+        if login and fields.Datetime.now() - login.login_date < NEW_LOGIN:
+            domain = [("ended_by_login_id", "=", login.id), ("end_reason", "=", "newer_login")]
+            ended = self.search(domain, limit=NEW_LOGIN_LIMIT)
+        return {
+            "login_id": login.id,
+            "user_id": login.user_id.id,
+            "ended": [
+                {
+                    "id": entry.id,
+                    "device": isolate(entry._get_client_name() or _("an unknown device")),
+                    "date": isolate(entry._format_date(entry.login_date)),
+                }
+                for entry in ended
+            ],
         }
-        if len(rows) == 1:
-            message = _("This login ended your session on %(device)s, open since %(date)s.", **values)
-        else:
-            message = _(
-                "This login ended %(count)d of your sessions, the newest on %(device)s, open since %(date)s.", **values
-            )
-        return {"id": rows[0][0], "user_id": newest.user_id.id, "message": message}
+
+    # ------------------------------------------------------------
+    # Dates
+    # ------------------------------------------------------------
 
     def _format_date(self, date):
         """Return the time of a date, with the day unless it is today, without seconds."""
-        # the cookie may say anything: an unknown time zone is taken for UTC
-        timezone = self.user_id.tz or request.httprequest.cookies.get("tz") or "UTC"
-        records = self.with_context(tz=timezone)
+        timezone = self._get_timezone()
+        records = self.with_context(tz=timezone, lang=get_lang(self.env).code)
         if records._get_day(date) == records._get_day(fields.Datetime.now()):
-            return format_time(self.env, date, tz=timezone, time_format="short")
-        return format_datetime(self.env, date, tz=timezone, dt_format="short")
+            return format_time(records.env, date, tz=timezone, time_format="short")
+        return format_datetime(records.env, date, tz=timezone, dt_format="short")
+
+    def _get_timezone(self):
+        """Return the user's or the browser's time zone. The cookie is untrusted, and the machine may not know either."""
+        for timezone in (self.user_id.tz, request.httprequest.cookies.get("tz")):
+            if timezone in pytz.all_timezones_set:
+                return timezone
+        return "UTC"
 
     def _get_day(self, date):
         return fields.Datetime.context_timestamp(self, date).date()
-
-    @api.depends("end_reason")
-    def _compute_is_active(self):
-        active = self._find_open(SQL("own.id = ANY(%s)", self.ids))._filter_known()
-        for entry in self:
-            entry.is_active = entry in active
-
-    @api.model
-    def _search_is_active(self, operator, value):
-        values = value if operator in ("in", "not in") else [value]  # up to 18.0 also a single value
-        is_wanted = (True in values) == (operator in ("in", "="))
-        active = self._find_open(SQL("TRUE"))._filter_known()
-        return [("id", "in" if is_wanted else "not in", active.ids)]
-
-    @api.model
-    def _find_open(self, condition):
-        """Return the entries that meet a condition and whose sessions have not ended."""
-        self.flush_model(["end_reason", "refused"])
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT id
-                  FROM op_single_session_login own
-                 WHERE own.end_reason IS NULL AND own.refused IS NOT TRUE AND %s AND NOT %s
-                """,
-                condition,
-                IS_ENDED_BY_NEWER,
-            )
-        )
-        return self.browse(id_ for [id_] in self.env.cr.fetchall())

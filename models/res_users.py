@@ -1,13 +1,14 @@
 import time
-from functools import partial
 
 from odoo import _, api, fields, models
-from odoo.http import request
+from odoo.exceptions import UserError
 from odoo.tools import consteq
 
-from . import session_store
-from .op_single_session_login import call_in_new_transaction
-from .op_single_session_login_action import show_notification
+from odoo.addons.base.models.res_users import check_identity
+
+from . import parameters, session_store
+from .op_single_session_login_end import show_notification
+from .request_state import get_request_state
 
 
 class ResUsers(models.Model):
@@ -16,33 +17,47 @@ class ResUsers(models.Model):
     allow_multiple_sessions = fields.Boolean(
         copy=False,
         groups="base.group_erp_manager",
-        help="If checked, the user can be logged in on several browsers or devices at once. "
+        help="If checked, the user can be logged in from several browsers or devices at the same time. "
         "Otherwise, each new login ends the user's other sessions.",
     )
     login_session_count = fields.Integer(
         "Login Sessions", compute="_compute_login_session_count", groups="base.group_erp_manager"
     )
-    logs_in_with_oauth = fields.Boolean(
-        "Logs in with OAuth", compute="_compute_logs_in_with_oauth", groups="base.group_erp_manager"
-    )
+    session_note = fields.Char(compute="_compute_session_note", groups="base.group_erp_manager")
 
     def _compute_login_session_count(self):
         log = self.env["op.single.session.login"]
         for user in self:
-            user.login_session_count = log.search_count(
-                [("user_id", "=", user._origin.id), ("identifier", "!=", False)]
-            )
+            domain = [("user_id", "=", user._origin.id), ("end_reason", "!=", "end_all")]
+            user.login_session_count = log.search_count(domain)
 
-    def _compute_logs_in_with_oauth(self):
+    def _compute_session_note(self):
+        """Say where the bypass does not decide whether a user may have several sessions."""
         # Odoo's auth_oauth keeps one token per user, and computes each session's token from it. OCA's
         # auth_oauth_multi_token keeps one token per login in another field.
         has_one_token = "oauth_uid" in self._fields and "oauth_access_token_ids" not in self._fields
+        includes_portal_users = parameters.includes_portal_users(self.env)
         for user in self:
-            user.logs_in_with_oauth = has_one_token and bool(user.oauth_uid)
+            user.session_note = False
+            if has_one_token and user.oauth_uid:
+                user.session_note = _(
+                    "This user logs in with OAuth: Odoo ends the other sessions at each OAuth login, "
+                    "even if this option is checked."
+                )
+            elif user.share and not includes_portal_users:
+                user.session_note = _(
+                    "This user is not internal, so logins end no other sessions, even if this option is not checked "
+                    "(system parameter op_single_session_login.portal_users)."
+                )
 
     # ------------------------------------------------------------
     # The bypass
     # ------------------------------------------------------------
+
+    def _has_single_session(self):
+        """Return whether a login of this user ends the user's other sessions."""
+        is_included = not self.share or parameters.includes_portal_users(self.env)
+        return is_included and not self.allow_multiple_sessions
 
     def action_allow_multiple_sessions(self):
         return self._set_allow_multiple_sessions(True)
@@ -63,52 +78,31 @@ class ResUsers(models.Model):
         return super()._add_missing_default_values({"allow_multiple_sessions": False, **values})
 
     # ------------------------------------------------------------
-    # Logins and ends
+    # Ends
     # ------------------------------------------------------------
 
-    def _compute_session_token(self, sid):
-        """Refuse ended sessions, and register logins.
+    def action_end_all_sessions(self):
+        """End all sessions of these users on any machine.
 
-        Core asks for the token at every HTTP request that a route matches, websocket message and
-        bus delivery (``check_session`` in ``odoo.service.security``), and with the final session id when it
-        opens a session for a completed login (``FilesystemSessionStore.rotate`` in ``odoo.http``),
-        whatever the login path, with or without a database in the cookie. At migration, re-read
-        those two. ``ir.http``, ``ir.websocket`` and ``bus.bus`` check again, since another addon may cache the
-        token.
+        :return: an action that asks for the administrator's password, or shows how many users it was
+        :raise AccessError: for all but users in the *Access Rights* group, and for users whom they may not read
+        :raise UserError: if the administrator is one of them
         """
-        log = self.env["op.single.session.login"]
-        arrival = getattr(request, "single_session_arrival", None) if request else None
-        if arrival and arrival.sid == sid:
-            # Checked already, once a request. If it came without a user, the request is about to log in, and its
-            # session gets a new id.
-            is_ended = arrival.is_ended
-        else:
-            is_ended = log._is_ended(session_store.get_identifier(sid))
-            if is_ended is None and self._is_opening_session(sid):
-                log._register_login(self, sid)
-        return False if is_ended else super()._compute_session_token(sid)
+        self._check_end_all_sessions()
+        return self._end_all_sessions()
 
-    def _is_opening_session(self, sid):
-        """Return whether the current request opens the session with this id for this user.
+    @check_identity
+    def _end_all_sessions(self):
+        self._check_end_all_sessions()
+        # sudo - op.single.session.login: users may not write the login log
+        self.env["op.single.session.login"].sudo()._end_all(self)
+        return show_notification(_("Users whose sessions were ended: %(count)d", count=len(self)))
 
-        Its id is then another than the one that the browser sent. An external API call has no session. After a
-        password without its second factor, the session has no user. ``/web/become`` makes no new id.
-        """
-        if not request or request.session.uid != self.id or request.session.sid != sid:
-            return False
-        if request.session.db != self.env.cr.dbname:
-            return False  # 17.0 asks the wrong database when a request logs in to another one
-        # when 19.0 changes the id of an open session, it keeps the identifier
-        sent_sid = request.httprequest.cookies.get("session_id", "")
-        return session_store.get_identifier(sent_sid) != session_store.get_identifier(sid)
-
-    @api.model
-    def _is_session_valid(self, session):
-        """Return whether core would accept a session. Unlike ``check_session``, this never logs out."""
-        if not session.uid or session.get("deletion_time", float("inf")) <= time.time():
-            return False
-        token = self.browse(session.uid)._compute_session_token(session.sid)
-        return bool(token) and consteq(token, session.session_token or "")
+    def _check_end_all_sessions(self):
+        self.env["op.single.session.login"]._check_administrator()
+        self.read(["login"])
+        if self.env.user in self:
+            raise UserError(_("Your current session can't be ended here. Log out instead."))
 
     def _set_password(self):
         # Odoo refuses the other sessions. On 17.0, "Log out from all devices" gives the same password once more.
@@ -123,12 +117,53 @@ class ResUsers(models.Model):
         return action
 
     def _end_other_sessions(self):
-        """Write, after the commit, the ends of all sessions of these users except the current one."""
-        if not self.ids:
-            return  # a new user that is not saved yet
-        log = self.env["op.single.session.login"]
-        # logins that are registered from now on use the new password
-        before_id = log._reserve_id()
-        kept = session_store.get_identifier(request.session.sid) if request else None
-        end = partial(call_in_new_transaction, log._end_others, self.ids, kept, before_id, self.env.uid)
-        self.env.cr.postcommit.add(end)
+        if self.ids:  # none for a new user that is not saved yet
+            self.env["op.single.session.login"]._end_others(self)
+
+    # ------------------------------------------------------------
+    # Logins
+    # ------------------------------------------------------------
+
+    def _compute_session_token(self, sid):
+        """Refuse ended sessions, and register logins.
+
+        Core asks for the token at every HTTP request that a route matches, websocket message and
+        bus delivery (``check_session`` in ``odoo.service.security``), when it finalizes a login (``Session.finalize``
+        in ``odoo.http``; the session then has no user), and with the final session id when it opens the session
+        (``FilesystemSessionStore.rotate``), whatever the login path, with or without a database in the cookie.
+        At migration, re-read those three. ``ir.http``, ``ir.websocket`` and ``bus.bus`` check again, since another
+        addon may cache the token.
+        """
+        if self._is_refused(sid):
+            return False
+        return super()._compute_session_token(sid)
+
+    def _is_refused(self, sid):
+        log, state = self.env["op.single.session.login"], get_request_state()
+        session = state and state.session
+        if not state or session.sid != sid:
+            # of a websocket, or a copy of the session for a report
+            return log._is_ended(session_store.get_identifier(sid))
+        if not session.uid:
+            state.has_finalized = True
+            return False
+        if session.db != self.env.cr.dbname or session.uid != self.id:
+            return False  # 17.0 asks the wrong database when a request logs in to another one
+        if not state.has_logged_in:
+            return state.is_ended(self.env)
+        # Some addons give a session a user and keep its id: Odoo would ask for the token of that one.
+        if sid != state.sid and not state.is_registered:
+            log._register_login(self, sid)
+        return False
+
+    @api.model
+    def _is_session_valid(self, session, sid):
+        """Return whether core would accept a session. Unlike ``check_session``, this never logs out.
+
+        :param session: the session or its values
+        :param str sid: its id
+        """
+        if not session.get("uid") or session.get("deletion_time", float("inf")) <= time.time():
+            return False
+        token = self.browse(session["uid"])._compute_session_token(sid)
+        return bool(token) and consteq(token, session.get("session_token") or "")

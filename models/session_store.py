@@ -18,9 +18,13 @@ from odoo import http
 
 _logger = logging.getLogger(__name__)
 
+# Key in a session: the identifier of the entry of its login.
+BOND = "op_single_session_login"
 # The identifiers of 18.0 and later, and of 17.0. No other text becomes part of a path: a user who may write devices
 # could name any file there.
 IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
+# A parameter of Odoo may say 3,000 years, which no date can hold.
+LONGEST_LIFETIME = timedelta(days=3650)
 
 
 def get_identifier(sid):
@@ -36,28 +40,38 @@ def get_identifier(sid):
     return sid[: min(len(sid) // 2, 42)]
 
 
+def identify(session):
+    """Return the identifier that the login log knows a session by, and whether it is a bond.
+
+    The bond goes wherever the session goes: into a new id, a copy for a report, an impersonation.
+    """
+    bond = session.get(BOND)
+    return bond or get_identifier(session.sid), bool(bond)
+
+
 def get_lifetime(env):
     """Return how long the store keeps an unused session.
 
     :rtype: datetime.timedelta
     """
     if hasattr(http, "get_session_max_inactivity"):
-        return timedelta(seconds=http.get_session_max_inactivity(env))
-    # 17.0: as its autovacuum reads it (ir.http._gc_sessions)
-    # sudo - ir.config_parameter: any user may log in
-    value = env["ir.config_parameter"].sudo().get_param("sessions.max_inactivity_seconds")
-    return timedelta(seconds=int(value) if (value or "").isdecimal() else http.SESSION_LIFETIME)
+        seconds = http.get_session_max_inactivity(env)
+    else:  # 17.0: as its autovacuum reads it (ir.http._gc_sessions)
+        # sudo - ir.config_parameter: any user may log in
+        value = env["ir.config_parameter"].sudo().get_param("sessions.max_inactivity_seconds")
+        seconds = int(value) if (value or "").isdecimal() else http.SESSION_LIFETIME
+    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
 
 
 def find_existing(identifiers, dbname, used=()):
     """Return the identifiers that have a session of a database in the store; never raise.
 
-    Use it for lists and the vacuum: a store without a path is asked for all its ids, if it has ``list``.
+    A store without a path is asked for all its ids, if it has ``list``.
 
     :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
-    :param used: identifiers of sessions that were used lately on any machine: they count as existing, unless the store
-        has them for another database
+    :param used: identifiers of sessions that were used recently on any machine: they count as existing, unless the
+        store has them for another database
     :return: a list; with those of other databases if the store can't tell databases, and all identifiers if it can't
         tell anything
     """
@@ -71,8 +85,10 @@ def find_existing(identifiers, dbname, used=()):
             for identifier in used:
                 databases.setdefault(identifier, {dbname})
             return [identifier for identifier in identifiers if dbname in databases.get(identifier, ())]
-        existing = {*_exclude_missing(identifiers), *used}
-        return [identifier for identifier in identifiers if identifier in existing]
+        store = http.root.session_store
+        if hasattr(store, "get_missing_session_identifiers"):
+            missing = store.get_missing_session_identifiers(identifiers) - set(used)
+            return [identifier for identifier in identifiers if identifier not in missing]
     except Exception as error:
         _warn("did not look for", identifiers, error)
     return identifiers
@@ -86,42 +102,19 @@ def delete(identifiers, dbname):
 
     :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
-    :return: a list of the identifiers that had a session, as far as the store can tell
     """
     identifiers = _select_identifiers(identifiers)
     try:
-        if not _get_path():
-            return _exclude_missing(identifiers)
-        existing = _find_sessions(identifiers, dbname)
-        for session in chain(*existing.values()):
-            http.root.session_store.delete(session)
-        return [identifier for identifier in identifiers if identifier in existing]
+        if _get_path():
+            for session in chain(*_find_sessions(identifiers, dbname).values()):
+                http.root.session_store.delete(session)
     except Exception as error:
         _warn("did not delete", identifiers, error)
-    return identifiers
 
 
-def can_list():
-    """Return whether the store can list its sessions."""
-    return bool(_get_path()) or hasattr(http.root.session_store, "list")
-
-
-def delete_login(session, sid):
-    """Make the session of a login unusable before its transaction is rolled back, whatever the store does.
-
-    It does not need the database. The session is in the store, and an error page would save it once more.
-
-    :param session: the session of the current request
-    :param str sid: its id when the login was registered
-    """
-    if session.sid != sid:
-        return
-    try:
-        http.root.session_store.delete(session)
-    except Exception as error:
-        _warn("did not delete", [sid], error)
-    make_anonymous(session)
-    session.should_rotate = True
+def is_stored(session):
+    """Return whether the store has a session as that of a user."""
+    return bool(http.root.session_store.get(session.sid).get("uid"))
 
 
 def make_anonymous(session):
@@ -132,6 +125,9 @@ def make_anonymous(session):
     kept = {"db": session.db, "debug": session.debug, "context": {"lang": http.request.default_lang()}}
     session.clear()
     session.update(http.get_default_session(), **kept)
+    # The browser keeps its cookie. The status route knows the ended session by it. And if the user has just
+    # logged in again in the same browser, a late answer would replace the new cookie.
+    session.is_dirty = False
 
 
 def iter_logged_in(dbname):
@@ -142,21 +138,17 @@ def iter_logged_in(dbname):
     """
     for session in _iter_sessions(_iter_sids() if can_list() else [], dbname):
         if session.get("uid"):
-            yield get_identifier(session.sid), session["uid"]
+            yield identify(session)[0], session["uid"]
+
+
+def can_list():
+    """Return whether the store can list its sessions."""
+    return bool(_get_path()) or hasattr(http.root.session_store, "list")
 
 
 def _select_identifiers(values):
     values = values if isinstance(values, Iterable) else []
     return [value for value in values if isinstance(value, str) and IDENTIFIER.fullmatch(value)]
-
-
-def _exclude_missing(identifiers):
-    """Return the identifiers that the store has, for any database."""
-    store = http.root.session_store
-    if not hasattr(store, "get_missing_session_identifiers"):
-        return identifiers
-    missing = store.get_missing_session_identifiers(identifiers)
-    return [identifier for identifier in identifiers if identifier not in missing]
 
 
 def _find_sessions(identifiers, dbname=None):

@@ -4,6 +4,8 @@ import re
 from odoo.http import root
 from odoo.tests.common import HOST, HttpCase, new_test_user
 
+from odoo.addons.op_single_session_login.models.session_store import BOND
+
 PASSWORD = "correct horse battery"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -125,3 +127,16 @@ class SingleSessionCase(HttpCase):
 
     def logins_of(self, device):
         return self.logins.search([("identifier", "=", device.identifier)])
+
+    def open_unregistered_session(self, user=None, device=None):
+        """Return a device with a session that no login has registered, as from before the installation."""
+        device = device or self.login(user)
+        self.logins_of(device).unlink()
+        session = device.stored_session
+        del session[BOND]
+        root.session_store.save(session)
+        return device
+
+    def clean_up(self, users=None):
+        """Record the ends of sessions, as after a commit: tests commit nothing."""
+        self.logins._record_older(users or self.user)

@@ -1,5 +1,6 @@
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from odoo import api, fields
@@ -7,9 +8,9 @@ from odoo.http import SessionExpiredException, root
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import config
 
+from odoo.addons.op_single_session_login.models import op_single_session_login_end as end
 from odoo.addons.op_single_session_login.models import session_store
 from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
-from odoo.addons.op_single_session_login.models.session_store import get_identifier
 from odoo.addons.web.controllers.home import Home
 
 from .common import PASSWORD, Device, SingleSessionCase, require_module
@@ -93,6 +94,24 @@ class TestBypass(SingleSessionCase):
         self.assertEnded(*devices)
         self.assertAlive(newest)
 
+    def test_portal_users_can_be_left_alone(self):
+        """Their logins are registered, and end no session. Internal users have a single session all the same."""
+        self.env["ir.config_parameter"].set_param("op_single_session_login.portal_users", "0")
+        portal = new_test_user(self.env, "pia", groups="base.group_portal", password=PASSWORD)
+        devices = [self.login(portal) for _ in range(2)]
+        self.assertAlive(*devices)
+        self.assertEqual([self.logins_of(device).exclusive for device in devices], [False, False])
+        self.assertTrue(portal.session_note)
+        self.assertFalse(self.user.session_note)
+        first, second = self.login(), self.login()
+        self.assertEnded(first)
+        self.assertAlive(second)
+        self.env["ir.config_parameter"].set_param("op_single_session_login.portal_users", "1")
+        self.assertFalse(portal.session_note)
+        newest = self.login(portal)
+        self.assertEnded(*devices)
+        self.assertAlive(newest)
+
     def test_bypass_checked_later_reopens_nothing(self):
         first = self.login()
         restored = first.stored_session
@@ -114,6 +133,13 @@ class TestEndedSession(SingleSessionCase):
         self.login()
         root.session_store.save(restored)
         self.assertEnded(first)
+
+    def test_entry_is_missing(self):
+        """After the retention time, or in an older backup of the database that was restored."""
+        device = self.login()
+        self.logins_of(device).unlink()
+        self.assertEnded(device)
+        self.assertAlive(self.login())
 
     def test_no_delivery_to_the_websocket_of_an_ended_session(self):
         """With or without a user in the session. Channels of guests are not affected."""
@@ -246,16 +272,33 @@ class TestOthers(SingleSessionCase):
         self.assertAlive(self.device)
         self.assertEqual(self.device.stored_session.get("uid"), other.id)
 
-    def test_unregistered_session(self):
-        """Sessions without an entry stay open: Odoo makes them for reports."""
+    def copy_session(self, **values):
+        """Return a device with a copy of the session under another id, as Odoo makes one for a report."""
         session = root.session_store.new()
-        session.update(self.device.stored_session)
+        session.update(self.device.stored_session, **values)
         session["session_token"] = self.user._compute_session_token(session.sid)
         root.session_store.save(session)
         self.addCleanup(root.session_store.delete, session)
-        report = Device(self)
-        report.cookies["session_id"] = session.sid
+        copy = Device(self)
+        copy.cookies["session_id"] = session.sid
+        return copy
+
+    def test_session_of_a_report(self):
+        """It has the bond of the session that it was copied from, and ends with it."""
+        report = self.copy_session(_trace_disable=True)
+        before = self.logins.search([])
         self.assertAlive(report, self.device)
+        self.assertEqual(self.logins.search([]), before)
+        restored = report.stored_session
+        self.login()
+        root.session_store.save(restored)
+        self.assertEnded(report, self.device)
+
+    def test_session_of_a_report_without_a_bond(self):
+        report = self.copy_session(_trace_disable=True, op_single_session_login=None)
+        before = self.logins.search([])
+        self.assertAlive(report, self.device)
+        self.assertEqual(self.logins.search([]), before)
 
     def test_login_that_fails_after_authentication(self):
         failing = Device(self)
@@ -277,7 +320,7 @@ class TestColumns(SingleSessionCase):
         super().setUp()
         forged = {"boolean": True, "datetime": "2000-01-01 00:00:00", "char": "forged", "selection": "expired"}
         columns = {name: field.type for name, field in self.logins._fields.items() if field.store and name != "id"}
-        self.assertGreater(columns.keys(), {"refused", "login_date", "end_reason", "ended_by_user_id"})
+        self.assertGreater(columns.keys(), {"exclusive", "login_date", "end_reason", "ended_by_user_id"})
         self.forged = {name: forged.get(kind, self.user.id) for name, kind in columns.items()}
         for name, value in self.forged.items():
             for options in ({}, {"user_id": True}, {"company_id": True}):
@@ -293,10 +336,12 @@ class TestColumns(SingleSessionCase):
         self.logins = self.logins.with_context(**context)
 
     def assertColumns(self, identifier, **expected):
-        self.env.cr.execute("SELECT * FROM op_single_session_login WHERE identifier = %s", [identifier])
+        self.env.cr.execute(
+            "SELECT * FROM op_single_session_login WHERE identifier IS NOT DISTINCT FROM %s", [identifier]
+        )
         [row] = self.env.cr.dictfetchall()
         self.assertLess(abs(row.pop("login_date") - fields.Datetime.now()), timedelta(minutes=1))
-        del row["id"], row["sent_digest"]
+        del row["id"]
         self.assertEqual(row, {**dict.fromkeys(row), "user_id": self.user.id, "identifier": identifier, **expected})
 
     def test_login(self):
@@ -308,32 +353,22 @@ class TestColumns(SingleSessionCase):
         self.assertColumns(device.identifier, exclusive=True, replaced_identifier=replaced, **origin)
         self.assertAlive(device)
 
-    def test_login_that_was_not_completed(self):
-        now = fields.Datetime.now()
-        self.logins._register_incomplete(
-            {"user_id": self.user.id, "identifier": "x", "login_date": now, "ip_address": None}
-        )
-        self.assertColumns("x", exclusive=False, refused=True, end_reason="incomplete", end_date=now)
-
-    def test_session_that_comes_back(self):
-        identifier = get_identifier(root.session_store.new().sid)
-        self.logins._import_session(self.user.id, identifier, self.logins._reserve_id())
-        self.assertColumns(identifier)
+    def test_session_that_no_login_registered(self):
+        device = self.open_unregistered_session()
+        self.assertAlive(device)
+        self.assertColumns(device.identifier)
 
     def test_sessions_that_are_older(self):
-        device = self.login()
-        self.logins_of(device).unlink()
+        device = self.open_unregistered_session()
         self.logins._import_stored_sessions()
         if session_store.can_list():
             self.assertColumns(device.identifier)
         else:  # OCA's session_db
             self.assertFalse(self.logins_of(device))
 
-    def test_devices(self):
-        if "res.device.log" not in self.env:
-            self.skipTest("not in this Odoo: devices")
-        device = self.login()
-        self.assertAlive(device)
-        self.logins_of(device).unlink()
-        self.logins._import_devices(self.user)
-        self.assertColumns(device.identifier, browser="Firefox", platform="Linux", ip_address="127.0.0.1")
+    def test_end_of_all_sessions(self):
+        self.env.cr.execute("DELETE FROM op_single_session_login")
+        with patch.object(end, "request", SimpleNamespace(httprequest=SimpleNamespace(remote_addr="192.0.2.4"))):
+            self.logins._end_all(self.user)
+        now = {"end_date": fields.Datetime.now(), "end_reason": "end_all", "ended_by_user_id": self.env.uid}
+        self.assertColumns(None, exclusive=True, ip_address="192.0.2.4", **now)

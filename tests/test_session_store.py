@@ -1,4 +1,3 @@
-import logging
 import shutil
 import tempfile
 import time
@@ -6,15 +5,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 from odoo import http
-from odoo.tests.common import TransactionCase, new_test_user, tagged
+from odoo.tests.common import TransactionCase, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.op_single_session_login import _import_sessions
-from odoo.addons.op_single_session_login.models import devices, session_store
+from odoo.addons.op_single_session_login.models import session_store
 
-from .common import SingleSessionCase, get_identifier
+from .common import Device, SingleSessionCase, get_identifier
 
 LOGGER = "odoo.addons.op_single_session_login"
+STATUS = "/op_single_session_login/status"
 
 
 class BareStore(http.FilesystemSessionStore):
@@ -105,13 +105,13 @@ class TestSessionStore(TransactionCase):
         )
         for value in no_identifiers:
             self.assertEqual(session_store.find_existing([value], self.db), [], value)
-            self.assertEqual(session_store.delete([value], self.db), [], value)
+            session_store.delete([value], self.db)
         for values in (None, False, 42, "", identifier, object(), [], self.missing_entries()):
             self.assertEqual(session_store.find_existing(values, self.db), [], values)
-            self.assertEqual(session_store.delete(values, self.db), [], values)
+            session_store.delete(values, self.db)
         self.assertTrue(self.exists(sid))
         self.assertEqual(session_store.find_existing([*no_identifiers, identifier], self.db), [identifier])
-        self.assertEqual(session_store.delete([*no_identifiers, identifier], self.db), [identifier])
+        session_store.delete([*no_identifiers, identifier], self.db)
         self.assertFalse(self.exists(sid))
 
     def missing_entries(self):
@@ -125,16 +125,15 @@ class TestSessionStore(TransactionCase):
             self.assertEqual(session_store.find_existing(identifiers, dbname), existing)
         # the third one was used on another machine
         self.assertEqual(session_store.find_existing(identifiers, self.db, {*identifiers}), identifiers[::2])
-        self.assertEqual(session_store.delete(identifiers, self.db), identifiers[:1])
+        session_store.delete(identifiers, self.db)
         self.assertEqual([self.exists(own), self.exists(foreign)], [False, True])
-        self.assertEqual(session_store.delete(identifiers, self.db), [])
 
     def test_sessions_with_the_same_identifier(self):
         """After a soft rotation, there are two for a while."""
         first = self.save()
         second = self.save(sid=get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
         foreign = self.save("original", get_identifier(first) + self.store.generate_key()[len(get_identifier(first)) :])
-        self.assertEqual(session_store.delete([get_identifier(first)], self.db), [get_identifier(first)])
+        session_store.delete([get_identifier(first)], self.db)
         self.assertEqual([self.exists(sid) for sid in (first, second, foreign)], [False, False, True])
 
     def test_no_other_files_are_read(self):
@@ -145,7 +144,7 @@ class TestSessionStore(TransactionCase):
         get = self.store.get
         for function in (session_store.find_existing, session_store.delete):
             with patch.object(self.store, "get", side_effect=get) as spy, self.assertOneFolderListed():
-                self.assertEqual(function([get_identifier(sid)], self.db), [get_identifier(sid)])
+                function([get_identifier(sid)], self.db)
             spy.assert_called_once_with(sid)
 
     def assertOneFolderListed(self):
@@ -164,7 +163,8 @@ class TestSessionStore(TransactionCase):
             other = self.save(uid=7)
             Path(self.store.get_session_filename(other)).write_bytes(text)
             self.assertEqual(session_store.find_existing([get_identifier(other)], self.db), [])
-            self.assertEqual(session_store.delete([get_identifier(other)], self.db), [])
+            session_store.delete([get_identifier(other)], self.db)
+            self.assertEqual(Path(self.store.get_session_filename(other)).read_bytes(), text)
         self.assertEqual([*session_store.iter_logged_in(self.db)], [(get_identifier(sid), 7)])
 
     def test_stores_without_a_path(self):
@@ -190,7 +190,8 @@ class TestSessionStore(TransactionCase):
         identifiers = [get_identifier(self.save()), get_identifier(self.store.generate_key())]
         with self.assertNoLogs(LOGGER):
             self.assertEqual(session_store.find_existing([*identifiers, False], self.db), identifiers)
-            self.assertEqual(session_store.delete([*identifiers, False], self.db), identifiers)
+            session_store.delete([*identifiers, False], self.db)
+            self.assertTrue(self.store.contents)
             self.assertEqual([*session_store.iter_logged_in(self.db)], [])
 
     def test_failing_store(self):
@@ -204,20 +205,13 @@ class TestSessionStore(TransactionCase):
 
 @tagged("post_install", "-at_install")
 class TestImport(SingleSessionCase):
-    def open_old_session(self):
-        """Return a device with a session that is older than the installation."""
-        device = self.login()
-        # without sudo: the test's user is the superuser
-        self.logins_of(device).unlink()
-        return device
-
     def use_listing_store(self):
         if not session_store.can_list():  # OCA's session_db
             self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
 
     def test_stored_sessions_are_imported_at_installation(self):
         self.use_listing_store()
-        old = self.open_old_session()
+        old = self.open_unregistered_session()
         _import_sessions(self.env)
         self.assertFalse(self.logins_of(old).exclusive)
         self.assertAlive(old)
@@ -231,7 +225,7 @@ class TestImport(SingleSessionCase):
 
     def test_other_databases_and_deleted_users_are_not_imported(self):
         self.use_listing_store()
-        old = self.open_old_session()
+        old = self.open_unregistered_session()
         foreign = old.stored_session
         foreign["db"] = "another"
         http.root.session_store.save(foreign)
@@ -242,50 +236,45 @@ class TestImport(SingleSessionCase):
         _import_sessions(self.env)
         self.assertFalse(self.logins_of(old))
 
-    def test_installation_warns_of_a_store_that_cannot_list(self):
+    def test_sessions_of_a_store_that_cannot_list(self):
+        """They get an entry at their first request after the installation."""
         self.startPatcher(patch.object(http.root, "session_store", BareStore()))
-        with self.assertLogs(LOGGER, "WARNING") as log:
-            logging.getLogger(LOGGER).warning("one")
-            _import_sessions(self.env)
-        expected = [] if "res.device.log" in self.env else ["NOT IMPORTED"]
-        self.assertEqual([text for text in expected if text in log.output[-1]], expected)
-        self.assertEqual(len(log.output), 1 + len(expected))
-        self.startPatcher(patch.object(http.root, "session_store", ListingStore()))
+        old = self.open_unregistered_session()
         with self.assertNoLogs(LOGGER, "WARNING"):
             _import_sessions(self.env)
-
-    def test_session_with_a_device_is_imported_at_the_next_login(self):
-        """A worker served a login while another one was installing the addon."""
-        if "res.device.log" not in self.env:
-            self.skipTest("not in this Odoo: devices")
-        old = self.open_old_session()
-        self.assertAlive(old)  # leaves a device
-        self.env["res.device.log"].search([]).first_activity = False  # core does not require it
-        restored = old.stored_session
+        self.assertFalse(self.logins_of(old))
+        self.assertAlive(old)
         new = self.login()
-        http.root.session_store.save(restored)
         self.assertEnded(old)
         self.assertAlive(new)
 
-    def test_devices_with_whole_ids(self):
-        """If a store of 18.0 makes ids of 40 characters, Odoo's devices hold whole ids."""
-        if "res.device.log" not in self.env:
-            self.skipTest("not in this Odoo: devices")
-        sids = [f"{number:040x}" for number in (2**155, 3 * 2**155, 5 * 2**155, 7 * 2**154)]
-        bob = new_test_user(self.env, "bob")
-        users = (self.user, self.user, self.user, bob)
-        values = [{"session_identifier": sid, "user_id": user.id} for sid, user in zip(sids, users, strict=True)]
-        own, revoked, other, foreign = self.env["res.device.log"].create(values)
-        revoked.revoked = True
-        revoked.flush_recordset()
-        self.logins._import_devices(self.user)
-        logins = self.logins.search([("user_id", "in", (self.user | bob).ids)])
-        self.assertEqual({*logins.mapped("identifier")}, {sids[0][:20], sids[2][:20]})
-        self.logins._import_devices(self.user)
-        self.assertEqual(self.logins.search_count([("user_id", "=", self.user.id)]), 2)
-        devices.revoke(self.env, [sids[0][:20], sids[3][:20]])
-        self.env.invalidate_all()
-        self.assertEqual((own | other | foreign).mapped("revoked"), [True, False, False])
+    def test_session_that_another_addon_stores(self):
+        """It ends no session. It gets an entry and a bond at its first request, and ends with the next login."""
+        first = self.login()
+        session = http.root.session_store.new()
+        session.update(http.get_default_session(), db=self.env.cr.dbname, uid=self.user.id, login=self.user.login)
+        session["session_token"] = self.user._compute_session_token(session.sid)
+        http.root.session_store.save(session)
+        other = Device(self)
+        other.cookies["session_id"] = session.sid
+        self.assertEqual(other.request(STATUS).json(), {"state": "alive"})
+        self.assertFalse(self.logins_of(other), "a status request writes nothing")
+        self.assertAlive(first, other)
+        self.assertEqual((self.logins_of(other).user_id, self.logins_of(other).exclusive), (self.user, False))
+        self.assertEqual(other.stored_session[session_store.BOND], other.identifier)
+        self.assertAlive(other)
+        self.assertEqual(len(self.logins_of(other)), 1)
+        newest = self.login()
+        self.assertEnded(first, other)
+        self.assertAlive(newest)
+
+    def test_session_that_odoo_refuses_gets_no_entry(self):
+        old = self.open_unregistered_session()
+        session = old.stored_session
+        session["session_token"] = "forged"
+        http.root.session_store.save(session)
+        self.assertEnded(old)
+        self.assertFalse(self.logins_of(old))
 
 
 @tagged("post_install", "-at_install")

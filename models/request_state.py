@@ -1,0 +1,75 @@
+"""What the addon knows of the current request and its session."""
+
+from odoo.http import request
+
+from .session_store import BOND, identify
+from .transaction import is_readonly
+
+
+class RequestState:
+    """The session of the current request as it came, and what has happened to it since."""
+
+    def __init__(self, session):
+        self.session = session
+        self.sid = session.sid
+        self.db = session.db
+        self.uid = session.uid  # whom Odoo has accepted; None if the session has no user or was refused
+        self.had_user = bool(session.uid)
+        self.identifier, self.has_bond = identify(session)
+        self.is_named = session.sid == request.httprequest.cookies.get("session_id")
+        self.is_lost = self.is_named and session.is_new and not self.has_bond  # the store does not have it
+        self.hidden = None  # the session's values, while other addons must not see them
+        self.has_finalized = False
+        self.is_registered = False
+        self.login = None  # the entry, if the request's transaction has added it
+        self._is_ended = None
+        self._is_answered = self._is_replica = False
+
+    def is_ended(self, env):
+        """Return whether the session that came has ended, as ``_is_ended`` of the login log does.
+
+        It asks once. What a replica has answered, it asks the primary again: the replica may lag.
+        """
+        if not self._is_answered or (self._is_replica and not is_readonly(env.cr)):
+            self._is_answered, self._is_replica = True, is_readonly(env.cr)
+            self._is_ended = env["op.single.session.login"]._is_ended(self.identifier, self.has_bond)
+        return self._is_ended
+
+    @property
+    def has_lost_session(self):
+        """Whether the browser came with an open session, and Odoo has saved another one for it."""
+        was_open = self.had_user and not self._is_ended and not self.hidden
+        session = self.session
+        return was_open and session.can_save and session.sid != self.sid and session.get(BOND) != self.identifier
+
+    def discard_unsaved_login(self):
+        login, self.login = self.login, None
+        if login and not login.env.cr.closed:
+            login._discard_unless_stored(self.session)
+
+    @property
+    def has_logged_in(self):
+        """Whether a user has logged in during the request.
+
+        Either Odoo has finalized the session, or a session that came without an open user has one now: some addons
+        set its user and token themselves. A program that sends no cookie logs in for one request only. Browsers
+        also come without a cookie, but all of them send ``Sec-Fetch-Mode``.
+        """
+        if not self.session.uid:
+            return False
+        headers = request.httprequest.headers
+        is_browser = self.is_named or "Sec-Fetch-Mode" in headers
+        return self.has_finalized or (not self.uid and is_browser)
+
+
+def get_request_state():
+    """Return the state of the current request; None outside of a request.
+
+    ``retrying`` (in ``odoo.service.model``) loads the session anew and repeats the request: then the state is a new one.
+    """
+    if not request:
+        return None
+    state = getattr(request, "single_session", None)
+    if state is None or state.session is not request.session:
+        state = request.single_session = RequestState(request.session)
+    return state
