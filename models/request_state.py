@@ -55,11 +55,9 @@ class RequestState:
         set its user and token themselves. A program that sends no cookie logs in for one request only. Browsers
         also come without a cookie, but all of them send ``Sec-Fetch-Mode``.
         """
-        if not self.session.uid:
-            return False
-        headers = request.httprequest.headers
-        is_browser = self.is_named or "Sec-Fetch-Mode" in headers
-        return self.has_finalized or (not self.uid and is_browser)
+        if not self.session.uid or self.has_finalized:
+            return bool(self.session.uid)
+        return not self.uid and (self.is_named or "Sec-Fetch-Mode" in request.httprequest.headers)
 
 
 def get_request_state():

@@ -83,7 +83,7 @@ def test_import_that_is_only_tested(single_database_server, login):
     fields = [".id", "password"]
     answer = admin.call("base_import.import", "execute_import", wizard, fields, fields, options, dryrun=True)
     assert answer["result"]["messages"] == []
-    answer = admin.call("res.users", "load", fields, [[str(uid), "another"], ["none", "another"]])
+    answer = admin.call("res.users", "load", fields, [[str(uid), "another"], [str(2**31 - 1), "another"]])
     assert answer["result"]["ids"] is False
     assert alive(device) == [True]
     assert server.files_of(device.sid)
