@@ -60,7 +60,9 @@ class OpSingleSessionLogin(models.Model):
 
     user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
     identifier = fields.Char(
-        "Session Identifier", index=True, help="The part of the session ID that Odoo stores. It opens no session."
+        "Session Identifier",
+        index=True,
+        help="The part of the session ID that Odoo stores. It does not give access to the session.",
     )
     exclusive = fields.Boolean(help="This entry ends the user's older sessions.")
     login_date = fields.Datetime(required=True)
@@ -68,7 +70,7 @@ class OpSingleSessionLogin(models.Model):
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
     replaced_identifier = fields.Char(help="The session of the same browser that this login replaced.")
-    end_reason = fields.Selection(END_REASONS, help="Why the session ended. Empty as long as it is open.")
+    end_reason = fields.Selection(END_REASONS, help="Why the session ended. Empty while the session is open.")
     end_date = fields.Datetime()
     ended_by_login_id = fields.Many2one(
         "op.single.session.login", "Ended by Login", ondelete="set null", index="btree_not_null"

@@ -46,8 +46,8 @@ class ResUsers(models.Model):
                 )
             elif user.share and not includes_portal_users:
                 user.session_note = _(
-                    "This user is not internal, so logins end no other sessions, even if this option is not checked "
-                    "(system parameter op_single_session_login.portal_users)."
+                    "This user is not an internal user: a login does not end the user's other sessions, even if this "
+                    "option is not checked (system parameter op_single_session_login.portal_users)."
                 )
 
     # ------------------------------------------------------------
