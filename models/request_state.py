@@ -55,11 +55,9 @@ class RequestState:
         set the user and the token themselves. A program that sends no cookie logs in for one request only. A browser
         may have no cookie either, but sends ``Sec-Fetch-Mode`` (over HTTPS and to localhost).
         """
-        if not self.session.uid:
-            return False
-        headers = request.httprequest.headers
-        is_browser = self.is_named or "Sec-Fetch-Mode" in headers
-        return self.has_finalized or (not self.uid and is_browser)
+        if not self.session.uid or self.has_finalized:
+            return bool(self.session.uid)
+        return not self.uid and (self.is_named or "Sec-Fetch-Mode" in request.httprequest.headers)
 
 
 def get_request_state():
