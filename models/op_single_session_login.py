@@ -130,7 +130,7 @@ class OpSingleSessionLogin(models.Model):
         state.is_registered = True
         if self._will_be_committed():
             # If the user's password has changed since the transaction began, PostgreSQL makes Odoo try the login
-            # again. SKIP LOCKED: a login waits for nobody.
+            # again. SKIP LOCKED: a login never waits.
             self.env.cr.execute("SELECT FROM res_users WHERE id = %s FOR SHARE SKIP LOCKED", [user.id])
             state.login = self._insert_login(user, sid)
         else:
