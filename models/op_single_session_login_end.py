@@ -1,6 +1,6 @@
 """Ending sessions, recording ends, the cleanup after the commit, and the vacuum.
 
-The session check needs none of what is recorded about a newer login: that is for people to read.
+The session check needs nothing that is recorded after a newer login: that is for people to read.
 """
 
 import logging
@@ -21,7 +21,7 @@ from .transaction import call_in_new_transaction
 
 _logger = logging.getLogger(__name__)
 
-# Ends that one cleanup records. The next cleanup or the vacuum records the rest.
+# How many ends one cleanup records. The next cleanup or the vacuum records the rest.
 LIMIT = 10_000
 # The next exclusive entry of the user of the entry "own". It sorts by -id: see CHECK.
 NEXT_EXCLUSIVE = SQL(
@@ -57,7 +57,7 @@ class OpSingleSessionLogin(models.Model):
                     template = self.env.ref("my_module.mail_template_session_ended")
                     template.send_mail(self[0].id)
 
-        :param address: the IP address that the end came from, None if it is unknown or they expired
+        :param address: the IP address that they were ended from, None if it is unknown or they expired
         """
         first = self[0]
         _logger.info(
@@ -71,23 +71,23 @@ class OpSingleSessionLogin(models.Model):
         )
 
     # ------------------------------------------------------------
-    # Ends that the current transaction commits or rolls back
+    # Ending sessions in the current transaction
     # ------------------------------------------------------------
 
     @api.model
     def _check_administrator(self):
         """Make sure that the current user may end sessions.
 
-        :raise AccessError: for all but users in the *Access Rights* group
+        :raise AccessError: if the current user is not in the *Access Rights* group
         """
         if not self.env.user.has_group("base.group_erp_manager"):
             raise AccessError(_('Only users in the "Access Rights" group can end sessions.'))
 
     def action_end(self):
-        """End the open ones of these sessions.
+        """End those of these sessions that are open.
 
-        :return: an action that asks for the administrator's password or says how many were ended
-        :raise AccessError: for all but users in the *Access Rights* group
+        :return: an action that asks for the administrator's password, or shows how many sessions were ended
+        :raise AccessError: if the current user is not in the *Access Rights* group
         :raise UserError: if the administrator's current session is among them, or none is open
         """
         return self._get_endable()._end_by_administrator()
@@ -110,7 +110,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _end_all(self, users):
-        """End everything that users have open: add an entry for each, like a login that opens no session."""
+        """End all sessions of users: add an entry for each user, like a login that opens no session."""
         address = get_ip_address(request.httprequest.remote_addr)
         now = fields.Datetime.now()
         for user in users:
@@ -169,7 +169,7 @@ class OpSingleSessionLogin(models.Model):
     def _clean_up_ended(self, reason, address):
         """Delete these sessions, mark their devices and notify their pages, if the end was committed.
 
-        A savepoint that is rolled back takes the end with it, not what was to follow the commit.
+        Rolling back a savepoint undoes the end, but not this call after the commit.
 
         :param str reason: the reason that was recorded
         """
@@ -233,10 +233,10 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _record_lost(self, identifier, stored_identifier):
-        """Record that a session that its browser can no longer use has expired, unless the store has it.
+        """Record that a session has expired if its browser can no longer use it and the store does not have it.
 
-        This refuses nothing. On 19.0, a browser may send the id that its session had before a rotation, and anyone may
-        send half of an id with another half.
+        This does not refuse the session. On 19.0, a browser may send the id that its session had before a rotation,
+        and anyone may send half of an id with another half.
 
         :param str stored_identifier: the identifier that the store would have it under
         """
@@ -293,8 +293,8 @@ class OpSingleSessionLogin(models.Model):
     def _gc_logins(self):
         """Record the ends that are missing, and delete the entries that are older than the retention time.
 
-        The bond refuses what they refused. If a cleanup writes the same entries meanwhile, PostgreSQL stops the
-        vacuum, and the next one does its work.
+        A session with a bond stays refused without its entry. If a cleanup writes the same entries meanwhile,
+        PostgreSQL stops the vacuum, and the next one does its work.
         """
         self._record_older(SQL("TRUE"))
         self._record_expired()
@@ -304,7 +304,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _record_expired(self):
-        """Record the ends of sessions that no machine seems to have anymore. One that comes back is not refused."""
+        """Record the ends of sessions that no machine seems to have anymore. If one comes back, it is not refused."""
         now = fields.Datetime.now()
         unused = self._find_open(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
         (unused - unused._filter_known())._record_end(None, end_reason="expired", end_date=now)

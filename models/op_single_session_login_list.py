@@ -1,4 +1,4 @@
-"""What users read of the login log: display names, and why a session ended."""
+"""What people read in the login log: display names, and why a session ended."""
 
 from datetime import timedelta
 
@@ -46,8 +46,8 @@ class OpSingleSessionLogin(models.Model):
         for them, nothing has ended. A browser that still sends the old cookie later is another one.
 
         :param state: the state of the current request
-        :return: that entry, and the next exclusive one of its user; the first is empty if the session is open, is
-            unknown or ended in another way
+        :return: that entry, and the next exclusive one of its user; the first is empty if the session is open,
+            unknown, or ended in another way
         """
         # sudo - op.single.session.login: the holder of an ended session's cookie may know why it ended
         log = self.sudo()
@@ -131,7 +131,7 @@ class OpSingleSessionLogin(models.Model):
         return format_datetime(records.env, date, tz=timezone, dt_format="short")
 
     def _get_timezone(self):
-        """Return the user's or the browser's time zone. The cookie is untrusted, and the machine may not know either."""
+        """Return the time zone of the user or the browser. The cookie is untrusted; the machine may know neither."""
         for timezone in (self.user_id.tz, request.httprequest.cookies.get("tz")):
             if timezone in pytz.all_timezones_set:
                 return timezone

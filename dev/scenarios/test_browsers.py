@@ -87,8 +87,8 @@ TEXTS = {
     "nl_NL": ("Je sessie is beëindigd", "Er is op een ander apparaat aangemeld met je account"),
     "pt_BR": ("Sua sessão foi encerrada", "Sua conta foi usada para fazer login em outro dispositivo"),
     "it_IT": ("La tua sessione è terminata", "È stato effettuato l'accesso al tuo account"),
-    "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
-    "hi_IN": ("आपका सत्र समाप्त हो गया है", "किसी अन्य डिवाइस पर आपके खाते से लॉग इन किया गया"),
+    "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك من جهاز آخر"),
+    "hi_IN": ("आपका सेशन समाप्त हो गया है", "किसी अन्य डिवाइस से आपके खाते में लॉग इन किया गया"),
 }
 
 
