@@ -127,6 +127,9 @@ class OpSingleSessionLogin(models.Model):
         state = get_request_state()
         state.is_registered = True
         if self._will_be_committed():
+            # If the user's password has changed since the transaction began, PostgreSQL makes Odoo try the login
+            # again. SKIP LOCKED: a login waits for nobody.
+            self.env.cr.execute("SELECT FROM res_users WHERE id = %s FOR SHARE SKIP LOCKED", [user.id])
             state.login = self._insert_login(user, sid)
         else:
             # Odoo would discard what it has written, and its locks would make the other transaction wait

@@ -10,12 +10,9 @@ from servers import (
     Device,
     Server,
     alive,
-    identifier_of,
     odoo,
-    psql,
     skip_without,
     skip_without_devices,
-    stored,
 )
 
 
@@ -84,21 +81,6 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
     *others, last = every_session(server, answer)
     assert len(others) == (1 if fault == "conflict" else 0)
     assert alive(*others, last) == [False] * len(others) + [completed]
-    assert unregistered_sessions(server) == set()
-
-
-def test_login_that_is_repeated_as_the_database_goes_down(single_database_server, login):
-    """The session of the first attempt becomes unusable without the database."""
-    server = single_database_server
-    first, second = Device(server).login(login), Device(server)
-    second.open_login_page()
-    lines = len(server.single_session_lines())
-    answer = second.send_login(login, path="/web/login?fault=conflict, no database")
-    assert answer.status_code == 303
-    assert any("FAILED _register_incomplete" in line for _level, line in server.single_session_lines()[lines:])
-    [attempt, last] = every_session(server, answer)
-    assert alive(first, attempt, last) == [False, False, True]
-    assert not server.files_of(attempt.sid)
 
 
 CLEANUP_AMID_ANOTHER = """
@@ -113,7 +95,6 @@ env.cr.commit()
 def change_device(identifiers, dbname):
     with env.registry.cursor() as cr:
         cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
-    return []
 with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
     new.with_env(env(cr=cr))._clean_up()
 device.invalidate_recordset()
@@ -134,14 +115,3 @@ def every_session(server, answer):
         devices.append(Device(server))
         devices[-1].sid = sid
     return devices or [Device(server)]
-
-
-def unregistered_sessions(server):
-    """Return the identifiers of the logged in sessions in the store that the login log does not know."""
-    known = {
-        identifier
-        for database in server.databases
-        for [identifier] in psql(database, "SELECT identifier FROM op_single_session_login")
-    }
-    files = [file for file in server.sessions.glob("*/*") if stored(file).get("uid")]
-    return {identifier_of(file.name) for file in files} - known

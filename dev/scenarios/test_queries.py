@@ -12,17 +12,16 @@ from servers import ENVIRONMENT, odoo, psql
 # Every query of the addon is explained as it is executed; what it writes is rolled back.
 SCRIPT = """
 import json, re
+from types import SimpleNamespace
 from odoo import fields
-from odoo.http import root
 from odoo.sql_db import Cursor
 from odoo.tools import SQL
-from odoo.addons.op_single_session_login.controllers.status import find_end
 log, execute = env["op.single.session.login"].sudo(), Cursor.execute
 costs, step = {}, None
 
 def explain(cr, query, params=None, log_exceptions=True):
     text = cr.mogrify(getattr(query, "code", query), getattr(query, "params", params)).decode()
-    if "op_single_session_login" in text and re.match(r"\\s*(SELECT|INSERT|UPDATE|DELETE)", text):
+    if ("op_single_session_login" in text or "res_device_log" in text) and re.match(r"\\s*(SELECT|INSERT|UPDATE|DELETE)", text):
         execute(cr, "SAVEPOINT explained")
         execute(cr, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text.replace("%", "%%"))
         plan = cr.fetchone()[0][0]["Plan"]
@@ -40,23 +39,22 @@ try:
             step = f"{name}: check of the {age}"
             log._is_ended(identifier)
             step = f"{name}: status of the {age}"
-            find_end(env, identifier * 2)
+            log._find_end(SimpleNamespace(identifier=identifier, is_named=True))
         step = f"{name}: login"
         values = {"user_id": user.id, "identifier": "n" * len(identifier), "login_date": fields.Datetime.now()}
         values["exclusive"] = name != "bypass"
-        log._mend_sequence()
-        log._import_devices(user)
-        newest = log._insert([values])
+        newest = log._insert_newest(values)
         step = f"{name}: which sessions it ended"
-        log._find_ended(user)
-        log._describe_ended_by("n" * len(identifier))
+        log._find_older(user)
+        newest._filter_known()
+        log._describe_login("n" * len(identifier))
         step = f"{name}: list of one page"
         entries = log.search([("user_id", "=", user.id)], limit=80)
-        entries.mapped("is_active")
+        entries.mapped("end_reason")
     step = "cleanup of what is left"
-    log._find_ended(env["res.users"])
+    log._find_older(env["res.users"])
     step = "session of a logged out user"
-    log._lock(SQL("identifier = %s", identifiers[0]))
+    log._find_open(SQL("identifier = %s", identifiers[0]))
 finally:
     Cursor.execute = execute
 env.cr.rollback()
@@ -72,9 +70,8 @@ WITH entries AS (
                    ELSE (SELECT id FROM crowd WHERE n = 1 + i % 119) END AS user_id, i % 10 <> 1 AS exclusive
       FROM generate_series(1, 1000000) i)
 INSERT INTO op_single_session_login
-       (user_id, identifier, login_date, exclusive, replaced_identifier, end_reason, end_date)
+       (user_id, identifier, login_date, exclusive, end_reason, end_date)
 SELECT user_id, left(md5(i::text) || md5(i::text), {length}), now() - (1000001 - i) * interval '7 seconds', exclusive,
-       left(md5((i - 10)::text) || md5((i - 10)::text), {length}),
        CASE WHEN exclusive AND i < 999000 THEN 'newer_login' END, CASE WHEN exclusive AND i < 999000 THEN now() END
   FROM entries;
 INSERT INTO op_single_session_login (user_id, identifier, login_date, exclusive)

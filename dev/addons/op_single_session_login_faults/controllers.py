@@ -1,18 +1,29 @@
+import contextlib
+import logging
 import os
 import signal
 
 import werkzeug
 
 from odoo.api import Environment
-from odoo.http import Controller, request, route
+from odoo.http import Controller, get_default_session, request, root, route
 from odoo.modules.registry import Registry
 from odoo.service import security
 
 from odoo.addons.web.controllers.home import Home
 
+_logger = logging.getLogger(__name__)
+
 
 def kill_worker():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_for_test(key):
+    """Wait until a test releases its advisory lock."""
+    _logger.info("WAITING for %s", key)
+    with Registry(request.db).cursor() as cr:
+        cr.execute("SELECT pg_advisory_xact_lock(%s)", [int(key)])
 
 
 class FaultyHome(Home):
@@ -24,7 +35,7 @@ class FaultyHome(Home):
             raise ValueError("after the authentication")
         if fault == "abort":
             werkzeug.exceptions.abort(request.redirect(location))
-        if fault in ("conflict", "conflict, no database") and not hasattr(request, "conflict"):
+        if fault == "conflict" and not hasattr(request, "conflict"):
             request.conflict = True
             request.env.cr.precommit.add(self._conflict)
         if fault == "foreign":
@@ -70,6 +81,14 @@ class OtherLogins(Controller):
             session.should_rotate = False
         elif way == "no token":
             session.uid = user.id
+        elif way == "abort":
+            session.uid, session.login = user.id, login
+            session.session_token = security.compute_session_token(session, env)
+            werkzeug.exceptions.abort(request.make_response(str(user.id)))
+        elif way == "impersonate":
+            session.uid, session.login = user.id, login
+            session.session_token = security.compute_session_token(session, env)
+            session.should_rotate = True
         return str(user.id)
 
     @route("/fault/program", type="http", auth="none")
@@ -80,3 +99,48 @@ class OtherLogins(Controller):
         request.session.uid = user.id
         request.session.session_token = user._compute_session_token(request.session.sid)
         return str(user.id)
+
+    @route("/fault/store", type="http", auth="none")
+    def store(self, login):
+        """Put a session for a user into the store, and return its id, as hosting tools do."""
+        # sudo - res.users: as such a tool finds the user
+        user = request.env["res.users"].sudo().search([("login", "=", login)])
+        session = root.session_store.new()
+        session.update(get_default_session(), db=request.db, uid=user.id, login=login)
+        session["session_token"] = user._compute_session_token(session.sid)
+        root.session_store.save(session)
+        return session.sid
+
+
+class OtherRoutes(Controller):
+    """Do with open sessions what public addons do."""
+
+    @route("/fault/rotate", type="http", auth="user")
+    def rotate(self, lock):
+        """Give the session a new id, some time after the request has come."""
+        wait_for_test(lock)
+        request.session.should_rotate = True
+        return "rotated"
+
+    @route("/fault/logout", type="http", auth="user", save_session=False)
+    def logout(self):
+        """Log out for this request alone."""
+        request.session.logout()
+        return "logged out"
+
+    @route("/fault/rolled_back", type="http", auth="user")
+    def rolled_back(self, login):
+        """End a user's sessions in every way, and roll all of it back."""
+        # sudo - res.users: the test's user may not do this
+        user = request.env["res.users"].sudo().search([("login", "=", login)])
+        log = request.env["op.single.session.login"].sudo()
+        with contextlib.suppress(ValueError), request.env.cr.savepoint():
+            log.search([("user_id", "=", user.id)])._end("administrator", None)
+            raise ValueError
+        with contextlib.suppress(ValueError), request.env.cr.savepoint():
+            log._end_all(user)
+            raise ValueError
+        with contextlib.suppress(ValueError), request.env.cr.savepoint():
+            user.password = "another"
+            raise ValueError
+        return "rolled back"

@@ -1,12 +1,10 @@
 import logging
 import os
 
-import psycopg2
-
-from odoo import api, models, tools
+from odoo import models, tools
 from odoo.http import request
 
-from .controllers import kill_worker
+from .controllers import kill_worker, wait_for_test
 
 _logger = logging.getLogger(__name__)
 
@@ -20,13 +18,6 @@ class OpSingleSessionLogin(models.Model):
         if request and request.httprequest.args.get("fault") == "killed in the cleanup":
             kill_worker()
 
-    @api.model
-    def _register_incomplete(self, values):
-        """Find no database any more, when a login has failed."""
-        if request and request.httprequest.args.get("fault") == "conflict, no database":
-            raise psycopg2.OperationalError("as when PostgreSQL is going down")
-        return super()._register_incomplete(values)
-
 
 class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
@@ -37,6 +28,13 @@ class IrHttp(models.AbstractModel):
         super()._authenticate(endpoint)
         if request.session.uid:
             request.future_response.headers["X-Fault-User"] = str(request.session.uid)
+
+    @classmethod
+    def _post_dispatch(cls, response):
+        """Wait before the session is saved, as long as a test holds a lock."""
+        if request.httprequest.args.get("held"):
+            wait_for_test(request.httprequest.args["held"])
+        return super()._post_dispatch(response)
 
 
 class IrWebsocket(models.AbstractModel):
@@ -57,3 +55,16 @@ if os.environ.get("FAULT_CACHE"):
         def _compute_session_token(self, sid):
             """Keep the token, as an addon does that adds something to it."""
             return super()._compute_session_token(sid)
+
+
+if os.environ.get("FAULT_SAVEPOINT"):
+
+    class ResUsers(models.Model):
+        _inherit = "res.users"
+
+        def _compute_session_token(self, sid):
+            """Write something, as an addon does that must not fail the login."""
+            token = super()._compute_session_token(sid)
+            with self.env.cr.savepoint():
+                self.env.flush_all()
+            return token
