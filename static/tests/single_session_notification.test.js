@@ -1,7 +1,7 @@
 import { after, describe, expect, test } from "@odoo/hoot";
 import { click, queryAllTexts } from "@odoo/hoot-dom";
 import { Deferred } from "@odoo/hoot-mock";
-import { getService, makeMockEnv, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { getService, makeMockEnv, onRpc } from "@web/../tests/web_test_helpers";
 import { singleSessionService } from "@op_single_session_login/single_session_service";
 import { browser } from "@web/core/browser/browser";
 import { registry } from "@web/core/registry";

@@ -60,8 +60,8 @@ function mockBus() {
         };
     });
     // While a test runs, this is not the loader that has loaded its modules.
-    const modules = [...odoo.loader.modules, ["@web/core/network/rpc", { rpcBus }]];
-    patchWithCleanup(odoo.loader, { modules: new Map(modules) });
+    const modules = [...window.odoo.loader.modules, ["@web/core/network/rpc", { rpcBus }]];
+    patchWithCleanup(window.odoo.loader, { modules: new Map(modules) });
 }
 
 function mockBrowser() {
