@@ -26,7 +26,7 @@ def test_with_the_websocket(open_tab, login, poll_every):
     first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
     place = first.path
     second.login(login, wait=False)
-    first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes are lost", seconds=2)
+    first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes will be lost", seconds=2)
     first.screenshot("backend-notification")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
@@ -279,7 +279,7 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
     open_user_form(first)
     first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
     open_tab().login("eve", wait=False)
-    first.expect_notification(ENDED, "Unsaved changes are lost")
+    first.expect_notification(ENDED, "Unsaved changes will be lost")
     first.screenshot("form-notification")
     first.expect_login_page(REASON)
 
