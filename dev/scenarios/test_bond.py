@@ -21,6 +21,7 @@ from servers import (
     Server,
     alive,
     odoo,
+    odoo_source,
     psql,
     skip_without,
     stored,
@@ -342,3 +343,25 @@ def test_password_that_changes_during_a_login(single_database_server, people):
     assert answers[0].status_code == 200, "the login page once more"
     assert alive(owner, late) == [True, False]
     assert len(entries(server, owner.uid)) == 1
+
+
+@pytest.fixture
+def with_replicas():
+    skip_without("replicas of the database", "db_replica_host" in odoo_source("tools/config.py"))
+
+
+def test_lagging_replica(with_replicas, lagging_server, login):
+    """The replica does not know of the login that has ended the session. Nothing is written all the same."""
+    server, primary, pause_replay = lagging_server
+    first = Device(server).login(login)
+    [user_id] = first.call("res.users", "search", [["login", "=", login]])["result"]
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    pause_replay()
+    second = Device(server).login(login)
+    assert second.uid == user_id, "the replica does not know its entry"
+    file.write_bytes(content)
+    answer = first.call("res.users", "write", [user_id], {"signature": "written by an ended session"})
+    assert "error" in answer
+    signature = primary.psql(server.databases[0], f"SELECT signature FROM res_users WHERE id = {user_id}")
+    assert "ended session" not in str(signature)
