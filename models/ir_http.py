@@ -88,12 +88,9 @@ class IrHttp(models.AbstractModel):
             # Between the password and the second factor: another holder of the ended session's cookie
             # would only need the second factor.
             return request.env["op.single.session.login"]._is_ended(session_store.get_identifier(session.sid))
-        return (
-            state.has_logged_in
-            and not state.is_registered
-            and session.can_save
-            and request.env["res.users"]._is_session_valid(session, session.sid)
-        )
+        if not state.has_logged_in or state.is_registered or not session.can_save:
+            return False
+        return request.env["res.users"]._is_session_valid(session, session.sid)
 
     @classmethod
     def _follow_session(cls, state):

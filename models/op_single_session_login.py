@@ -186,18 +186,12 @@ class OpSingleSessionLogin(models.Model):
 
         :return: the new entry, empty if its id is taken; and the user's newest exclusive entry before it
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id, (
-                       SELECT id FROM op_single_session_login
-                        WHERE user_id = %s AND exclusive ORDER BY -id LIMIT 1)
-                """,
-                SQL(", ").join(map(SQL.identifier, values)),
-                tuple(values.values()),
-                values["user_id"],
-            )
-        )
+        query = """
+            INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id, (
+                   SELECT id FROM op_single_session_login WHERE user_id = %s AND exclusive ORDER BY -id LIMIT 1)
+        """
+        columns = SQL(", ").join(map(SQL.identifier, values))
+        self.env.cr.execute(SQL(query, columns, tuple(values.values()), values["user_id"]))
         entry, newest = self.env.cr.fetchone() or (None, None)
         return self.browse(entry), self.browse(newest)
 

@@ -60,15 +60,9 @@ class OpSingleSessionLogin(models.Model):
         :param address: the IP address that they were ended from, None if it is unknown or they expired
         """
         first = self[0]
-        _logger.info(
-            "Single session: ENDED count=%d user=%d reason=%s by_user=%s by_login=%s address=%s",
-            len(self),
-            first.user_id.id,
-            first.end_reason,
-            first.ended_by_user_id.id or None,
-            first.ended_by_login_id.id or None,
-            address,
-        )
+        by = first.ended_by_user_id.id or None, first.ended_by_login_id.id or None, address
+        what = "Single session: ENDED count=%d user=%d reason=%s by_user=%s by_login=%s address=%s"
+        _logger.info(what, len(self), first.user_id.id, first.end_reason, *by)
 
     # ------------------------------------------------------------
     # Ending sessions in the current transaction
@@ -196,10 +190,8 @@ class OpSingleSessionLogin(models.Model):
         """
         self._read_committed()
         login = self.exists()
-        if not login:
-            return
         login._record_replaced()
-        if lost_identifier:
+        if login and lost_identifier:
             self._record_lost(lost_identifier, lost_identifier)
         if login.exclusive:
             self._record_older(SQL("user_id = %s AND id < %s", login.user_id.id, login.id))
@@ -296,15 +288,10 @@ class OpSingleSessionLogin(models.Model):
         A session with a bond stays refused without its entry. If a cleanup writes the same entries meanwhile,
         PostgreSQL stops the vacuum, and the next one does its work.
         """
-        self._record_older(SQL("TRUE"))
-        self._record_expired()
-        retention = timedelta(days=parameters.get_retention_days(self.env))
-        limit = fields.Datetime.now() - retention
-        self.env.cr.execute("DELETE FROM op_single_session_login WHERE end_date < %s", [limit])
-
-    @api.model
-    def _record_expired(self):
-        """Record the ends of sessions that no machine seems to have anymore. If one comes back, it is not refused."""
         now = fields.Datetime.now()
+        self._record_older(SQL("TRUE"))
+        # No machine seems to have them anymore. If one comes back, it is not refused.
         unused = self._find_open(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
         (unused - unused._filter_known())._record_end(None, end_reason="expired", end_date=now)
+        limit = now - timedelta(days=parameters.get_retention_days(self.env))
+        self.env.cr.execute("DELETE FROM op_single_session_login WHERE end_date < %s", [limit])

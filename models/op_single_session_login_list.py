@@ -75,15 +75,10 @@ class OpSingleSessionLogin(models.Model):
         if self._is_ended_by_administrator(newer):
             end_date = self.end_date if self.end_reason == "administrator" else newer.end_date
             return _("An administrator ended this session (%(date)s).", date=isolate(self._format_date(end_date)))
-        date = isolate(self._format_date(newer.login_date))
-        device = newer._get_client_name()
-        if not device:
-            return _("Your account was used to log in on another device: %(date)s.", date=date)
-        return _(
-            "Your account was used to log in on another device: %(device)s, %(date)s.",
-            device=isolate(device),
-            date=date,
-        )
+        values = {"device": isolate(newer._get_client_name()), "date": isolate(self._format_date(newer.login_date))}
+        if not newer._get_client_name():
+            return _("Your account was used to log in on another device: %(date)s.", **values)
+        return _("Your account was used to log in on another device: %(device)s, %(date)s.", **values)
 
     def _is_ended_by_administrator(self, newer):
         return self.end_reason == "administrator" or newer.end_reason == "end_all"
@@ -105,18 +100,12 @@ class OpSingleSessionLogin(models.Model):
         if login and fields.Datetime.now() - login.login_date < NEW_LOGIN:
             domain = [("ended_by_login_id", "=", login.id), ("end_reason", "=", "newer_login")]
             ended = self.search(domain, limit=NEW_LOGIN_LIMIT)
-        return {
-            "login_id": login.id,
-            "user_id": login.user_id.id,
-            "ended": [
-                {
-                    "id": entry.id,
-                    "device": isolate(entry._get_client_name() or _("an unknown device")),
-                    "date": isolate(entry._format_date(entry.login_date)),
-                }
-                for entry in ended
-            ],
-        }
+        descriptions = [entry._describe_session() for entry in ended]
+        return {"login_id": login.id, "user_id": login.user_id.id, "ended": descriptions}
+
+    def _describe_session(self):
+        device = self._get_client_name() or _("an unknown device")
+        return {"id": self.id, "device": isolate(device), "date": isolate(self._format_date(self.login_date))}
 
     # ------------------------------------------------------------
     # Dates

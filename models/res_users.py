@@ -107,18 +107,14 @@ class ResUsers(models.Model):
     def _set_password(self):
         # Odoo refuses the other sessions. On 17.0, "Log out from all devices" sets the same password again.
         result = super()._set_password()
-        self._end_other_sessions()
+        self.env["op.single.session.login"]._end_others(self)
         return result
 
     def _action_revoke_all_devices(self):
         # "Log out from all devices", 18.0 and later
         action = super()._action_revoke_all_devices()
-        self._end_other_sessions()
+        self.env["op.single.session.login"]._end_others(self)
         return action
-
-    def _end_other_sessions(self):
-        if self.ids:  # none for a new user that is not saved yet
-            self.env["op.single.session.login"]._end_others(self)
 
     # ------------------------------------------------------------
     # Logins
