@@ -10,7 +10,8 @@ from odoo.tools import SQL
 def find_used_since(env, date, identifiers):
     """Return the identifiers whose sessions were used since a date, on any machine.
 
-    Odoo writes a session's activity once an hour. Stores with short ids need no devices: all machines share them.
+    Odoo writes a session's activity once an hour. Sessions with short ids have no devices. They need none: all
+    machines share the stores that make such ids.
 
     :rtype: set
     """

@@ -3,20 +3,18 @@
 import base64
 import contextlib
 import hashlib
-import os
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from mirakuru import TCPExecutor
 from playwright.sync_api import expect
 
+import servers
 from devtools.environment import free_port
-from servers import PASSWORD, STATUS
+from servers import PASSWORD, STATUS, find_token
 
-SCREENSHOTS = Path(os.environ["DEV_OUTPUT"]) / "screenshots"
 NOTIFICATION = ".o_single_session_ended"
 NEW_LOGIN = ".o_single_session_notification:not(.o_single_session_ended)"
 NGINX = """
@@ -94,7 +92,7 @@ class Proxy(TCPExecutor):
         )
         folder.mkdir(exist_ok=True)
         (folder / "nginx.conf").write_text(settings)
-        nginx = [os.environ["DEV_NGINX"], "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+        nginx = [str(servers.ENVIRONMENT.nginx), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
         command = ["setpriv", "--pdeathsig=TERM", *nginx]
         super().__init__(command, "127.0.0.1", port, timeout=60, stderr=subprocess.DEVNULL, expected_returncode=0)
         self.url = f"http://127.0.0.1:{port}"
@@ -146,11 +144,22 @@ class Tab:
         self.page.goto(self.url + path)
         return self
 
+    def log_in(self, login, database=None):
+        """Log in as the login page does, without showing a page."""
+        send = self.page.context.request
+        page = send.get(f"{self.url}/web/login", params={"db": database} if database else {}).text()
+        form = {"login": login, "password": PASSWORD, "csrf_token": find_token(page)}
+        answer = send.post(f"{self.url}/web/login", form=form, max_redirects=0)
+        assert answer.status == 303, f"login answered {answer.status}"
+        return self
+
     def login(self, login, path="/web", database=None, wait=True):
-        """Log in, and by default wait for the requested page."""
-        query = f"&db={database}" if database else ""
-        self.open(f"/web/login?redirect={path}{query}")
-        return self.send_login(login, wait=wait)
+        """Log in and open a page, and by default wait for its service."""
+        if "//127.0.0.1" not in self.url:  # only the browser knows other hosts
+            return self.open(f"/web/login?redirect={path}").send_login(login, wait=wait)
+        self.log_in(login, database)
+        self.page.goto(self.url + path, wait_until="commit")
+        return self.wait_until_loaded() if wait else self
 
     def send_login(self, login, wait=True):
         """Fill in the login page that is shown, as soon as its scripts have set the focus."""
@@ -203,11 +212,17 @@ class Tab:
             expect(self.notification).to_contain_text(text)
         assert "127.0.0.1" not in self.notification.inner_text()
 
+    def leave(self, *texts):
+        """Press the button instead of waiting for the countdown, and return what ``expect_login_page`` returns."""
+        self.notification.locator("button.btn").last.click()
+        return self.expect_login_page(*texts)
+
     def expect_login_page(self, *texts):
         """Wait for the login page after the countdown, and return the path that it leads back to."""
         self.page.wait_for_url("**/web/login?**", timeout=20_000)
         for text in texts:
             expect(self.page.locator(".alert-warning")).to_contain_text(text)
+        expect(self.page.locator("#login")).to_be_visible()
         assert self.native_dialogs == []
         return parse_qs(urlsplit(self.page.url).query)["redirect"][0]
 
@@ -235,6 +250,5 @@ class Tab:
         return urls
 
     def screenshot(self, name):
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(500)  # notifications fade in
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        """Take a screenshot, without waiting until notifications have faded in."""
+        self.page.screenshot(path=servers.ENVIRONMENT.output / "screenshots" / f"{name}.png", animations="disabled")

@@ -77,13 +77,18 @@ def test_import_that_is_only_tested(single_database_server, login):
     server = single_database_server
     device, admin = Device(server).login(login), Device(server).login("admin", "admin")
     uid = device.uid
-    values = {"res_model": "res.users", "file": f".id,password\n{uid},another\n", "file_name": "users.csv", "file_type": "text/csv"}
+    values = {
+        "res_model": "res.users",
+        "file": f".id,password\n{uid},another\n",
+        "file_name": "users.csv",
+        "file_type": "text/csv",
+    }
     wizard = admin.call("base_import.import", "create", values)["result"]
     options = {"quoting": '"', "separator": ",", "encoding": "utf-8", "has_headers": True}
     fields = [".id", "password"]
     answer = admin.call("base_import.import", "execute_import", wizard, fields, fields, options, dryrun=True)
     assert answer["result"]["messages"] == []
-    answer = admin.call("res.users", "load", fields, [[str(uid), "another"], ["none", "another"]])
+    answer = admin.call("res.users", "load", fields, [[str(uid), "another"], [str(2**31 - 1), "another"]])
     assert answer["result"]["ids"] is False
     assert alive(device) == [True]
     assert server.files_of(device.sid)
@@ -114,7 +119,7 @@ def test_new_id_for_an_open_session(single_database_server, login):
 
 
 def test_impersonation(single_database_server, login, people):
-    """It ends no session of the user. It ends with the next login of whoever does it."""
+    """It ends no session of the user. It ends with the next login of the impersonating user."""
     server = single_database_server
     support, user = people.pop(), Device(server).login(login)
     impersonator = Device(server).login(support)
@@ -129,7 +134,7 @@ def test_impersonation(single_database_server, login, people):
 
 @pytest.mark.parametrize("way", ["store", "abort"])
 def test_session_that_no_login_opens(single_database_server, login, way):
-    """It ends nobody, gets an entry at its first request, and ends with the user's next login."""
+    """It ends no other session, gets an entry at its first request, and ends with the user's next login."""
     server = single_database_server
     first, other = Device(server).login(login), Device(server)
     if way == "store":
@@ -183,7 +188,7 @@ def test_logout_with_an_id_from_before_a_rotation(single_database_server, login)
 
 
 def test_second_factor_in_the_same_browser(single_database_server, login):
-    """Nobody is told of a login of another device."""
+    """No page says that another device logged in."""
     server, secret = single_database_server, base64.b32encode(b"twenty bytes of it..").decode()
     psql(server.databases[0], f"UPDATE res_users SET totp_secret = '{secret}' WHERE login = '{login}'")
     device = Device(server)

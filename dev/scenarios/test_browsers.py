@@ -26,7 +26,7 @@ def test_with_the_websocket(open_tab, login, poll_every):
     first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
     place = first.path
     second.login(login, wait=False)
-    first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes are lost", seconds=2)
+    first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes will be lost", seconds=2)
     first.screenshot("backend-notification")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
@@ -42,7 +42,7 @@ def test_without_the_websocket(open_tab, site_without_websocket, login, poll_eve
     place = first.login(login).path
     second.login(login, wait=False)
     first.expect_notification(ENDED, REASON)
-    assert first.expect_login_page(REASON) == place
+    assert first.leave(REASON) == place
     second.wait_until_loaded()
     first.send_login(login, wait=False)
     second.expect_notification(ENDED, REASON)
@@ -73,10 +73,10 @@ def test_page_of_a_channel(open_tab, login, poll_every):
     first.open("/discuss/channel/1")
     first.page.wait_for_function("() => window.odoo?.singleSession")
     first.page.wait_for_selector(".o-mail-Composer")
-    open_tab().login(login, wait=False)
+    open_tab().log_in(login)
     first.expect_notification(ENDED, REASON, seconds=5)
     first.screenshot("channel")
-    assert first.expect_login_page(REASON) == "/discuss/channel/1"
+    assert first.leave(REASON) == "/discuss/channel/1"
 
 
 # The title and the reason in the old browser.
@@ -87,27 +87,32 @@ TEXTS = {
     "nl_NL": ("Je sessie is beëindigd", "Er is op een ander apparaat aangemeld met je account"),
     "pt_BR": ("Sua sessão foi encerrada", "Sua conta foi usada para fazer login em outro dispositivo"),
     "it_IT": ("La tua sessione è terminata", "È stato effettuato l'accesso al tuo account"),
-    "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك على جهاز آخر"),
-    "hi_IN": ("आपका सत्र समाप्त हो गया है", "किसी अन्य डिवाइस पर आपके खाते से लॉग इन किया गया"),
+    "ar_001": ("انتهت جلستك", "تم تسجيل الدخول إلى حسابك من جهاز آخر"),
+    "hi_IN": ("आपका सेशन समाप्त हो गया है", "किसी अन्य डिवाइस से आपके खाते में लॉग इन किया गया"),
 }
 
 
-@pytest.mark.parametrize(
-    ("page", "lang"), [*(("backend", lang) for lang in TEXTS), ("portal", "fr_FR"), ("portal", "ar_001")]
-)
-def test_languages(launch_in, open_tab, admin, login, page, lang):
-    title, reason = TEXTS[lang]
-    login, path = (login, "/web") if page == "backend" else ("pia", "/my")
-    [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-    assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
-    first = open_tab(browser=launch_in(lang.replace("_", "-"))).login(login, path=path)
-    open_tab().login(login, path=path, wait=False)
-    first.expect_notification(title, reason)
-    direction = first.notification.evaluate("element => getComputedStyle(element).direction")
+def expect_language(tab, page, lang):
+    """Expect the notification and the login page in a language."""
+    tab.expect_notification(*TEXTS[lang])
+    direction = tab.notification.evaluate("element => getComputedStyle(element).direction")
     assert direction == ("rtl" if lang == "ar_001" else "ltr")
-    first.screenshot(f"{page}-notification-{lang}")
-    first.expect_login_page(title, reason)
-    first.screenshot(f"{page}-login-page-{lang}")
+    tab.screenshot(f"{page}-notification-{lang}")
+    tab.leave(*TEXTS[lang])
+    tab.screenshot(f"{page}-login-page-{lang}")
+
+
+# The others are in test_administration.py, on backend pages.
+@pytest.mark.parametrize("lang", ["fr_FR", "ar_001"])
+def test_languages(launch_in, open_tab, admin, lang):
+    [user_id] = admin.call("res.users", "search", [["login", "=", "pia"]])["result"]
+    assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
+    try:
+        first = open_tab(browser=launch_in(lang.replace("_", "-"))).login("pia", path="/my")
+        open_tab().log_in("pia")
+        expect_language(first, "portal", lang)
+    finally:
+        admin.call("res.users", "write", [user_id], {"lang": "en_US"})
 
 
 # The cookie of an ended session names no database. 19.0 takes it from a header of the page's request. On 17.0 and 18.0,
@@ -183,7 +188,7 @@ def test_click_among_several_databases(shared_server, folder, open_tab, login):
     with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
         database = shared_server.databases[1]
         first = open_tab(proxy.url).login(login, database=database)
-        open_tab(proxy.url).login(login, database=database, wait=False)
+        open_tab(proxy.url).log_in(login, database=database)
         click_preferences(first)
         first.expect_notification(ENDED, *REASON_AMONG_SEVERAL, seconds=10)
         first.expect_login_page(REASON)
@@ -203,7 +208,7 @@ def click_preferences(tab):
 def test_all_tabs(open_tab, login):
     first = open_tab().login(login)
     other = another_tab(first).open("/web").wait_until_loaded()
-    open_tab().login(login, wait=False)
+    open_tab().log_in(login)
     for tab in (first, other):
         tab.expect_notification(ENDED, REASON)
     for tab in (first, other):
@@ -234,7 +239,7 @@ def test_login_of_another_user_in_the_same_browser(open_tab, login, people):
 
 def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
     first = open_tab().login(login)
-    open_tab().login(login, wait=False)
+    open_tab().log_in(login)
     first.expect_notification(ENDED)
     first.set_visible(False)  # and does not count down
     place = first.path
@@ -251,7 +256,7 @@ def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
 
 def test_button_by_keyboard(open_tab, login):
     first = open_tab().login(login)
-    open_tab().login(login, wait=False)
+    open_tab().log_in(login)
     first.expect_notification(ENDED)
     snapshot = first.notification.aria_snapshot()
     assert "- alert" in snapshot, snapshot
@@ -278,8 +283,8 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
     first = open_tab().login("eve")
     open_user_form(first)
     first.page.evaluate("window.addEventListener('beforeunload', (ev) => ev.preventDefault())")
-    open_tab().login("eve", wait=False)
-    first.expect_notification(ENDED, "Unsaved changes are lost")
+    open_tab().log_in("eve")
+    first.expect_notification(ENDED, "Unsaved changes will be lost")
     first.screenshot("form-notification")
     first.expect_login_page(REASON)
 
@@ -287,12 +292,12 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
 def test_click_before_the_notification(open_tab, site_without_websocket, login, poll_every):
     poll_every(0)
     first = open_tab(site_without_websocket.url).login(login)
-    open_tab(site_without_websocket.url).login(login, wait=False)
+    open_tab(site_without_websocket.url).log_in(login)
     click_preferences(first)
     first.expect_notification(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
     first.screenshot("call-notification")
-    first.expect_login_page(REASON)
+    first.leave(REASON)
 
 
 def test_save_before_the_notification(open_tab, site_without_websocket, poll_every):
@@ -301,11 +306,11 @@ def test_save_before_the_notification(open_tab, site_without_websocket, poll_eve
     first = open_tab(site_without_websocket.url).login("eve")
     open_user_form(first)
     first.page.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill("Somebody")
-    open_tab(site_without_websocket.url).login("eve", wait=False)
+    open_tab(site_without_websocket.url).log_in("eve")
     first.page.locator(".o_form_button_save").click()
     first.expect_notification(ENDED, REASON)
     expect(first.page.locator(".o_dialog")).to_have_count(0)
-    first.expect_login_page(REASON)
+    first.leave(REASON)
 
 
 def open_upload(tab, kind):
@@ -330,7 +335,7 @@ def test_upload_in_an_ended_page(open_tab, poll_every, kind):
     poll_every(0)
     first = open_tab().login("eve")
     upload = open_upload(first, kind)
-    open_tab().login("eve", wait=False)
+    open_tab().log_in("eve")
     upload.set_input_files(FILE)
     first.expect_notification(ENDED, REASON, seconds=5)
     first.screenshot(f"upload-{kind}")
@@ -342,7 +347,7 @@ def test_upload_without_the_websocket(open_tab, site_without_websocket, poll_eve
     poll_every(5)
     first = open_tab(site_without_websocket.url).login("eve")
     upload = open_upload(first, "attachment")
-    open_tab(site_without_websocket.url).login("eve", wait=False)
+    open_tab(site_without_websocket.url).log_in("eve")
     upload.set_input_files(FILE)
     first.expect_notification(ENDED, REASON, seconds=15)
     first.expect_login_page(REASON)
@@ -370,7 +375,7 @@ def test_new_browser_whose_session_ends_in_turn(open_tab, login):
     open_tab().login(login)
     second = open_tab().login(login)
     expect(second.page.locator(NEW_LOGIN)).to_have_count(1)
-    open_tab().login(login, wait=False)
+    open_tab().log_in(login)
     second.expect_notification(ENDED, REASON)
     second.screenshot("new-login-ended")
     expect(second.page.locator(NEW_LOGIN)).to_have_count(0)
@@ -422,14 +427,20 @@ def test_new_browser_of_a_portal_user(open_tab):
 
 # The last one is as wide as a small laptop's at 200 %.
 @pytest.mark.parametrize("path", ["/web", "/my"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (320, 640), (640, 400)])
-def test_layout(open_tab, login, path, width, height):
+def test_layout(open_tab, login, path):
     """The title stands out, the text has the notification's width, the button stands below and is big enough."""
     login = login if path == "/web" else "pia"
-    tab = open_tab(viewport={"width": width, "height": height}).login(login, path=path)
-    open_tab().login(login, path=path, wait=False)
+    tab = open_tab().login(login, path=path)
+    open_tab().log_in(login)
     tab.expect_notification(ENDED)
-    tab.screenshot(f"layout-{path.strip('/')}-{width}")
+    tab.set_visible(False)  # so that it does not count down
+    for width, height in ((1280, 800), (390, 844), (320, 640), (640, 400)):
+        tab.page.set_viewport_size({"width": width, "height": height})
+        tab.screenshot(f"layout-{path.strip('/')}-{width}")
+        expect_layout(tab, width, height)
+
+
+def expect_layout(tab, width, height):
     box = {
         name: tab.notification.locator(name).first.bounding_box()
         for name in (".o_notification_content", "button.btn >> nth=-1")
@@ -502,10 +513,10 @@ def test_in_a_frame_of_a_page_that_watches(open_tab, site_in_frames, login):
     frame = first.page.frames[1]
     frame.wait_for_function("() => window.odoo?.__WOWL_DEBUG__?.root?.env.services.notification")
     assert not frame.evaluate(SERVICE)
-    open_tab(site_in_frames.url).login(login, wait=False)
+    open_tab(site_in_frames.url).log_in(login)
     first.expect_notification(ENDED, REASON)
     expect(frame.locator(NOTIFICATION)).to_have_count(0)
-    first.expect_login_page(REASON)
+    first.leave(REASON)
 
 
 # ----------------------------------------------------------------
@@ -527,7 +538,7 @@ IS_SHOWN = "() => document.cookie.includes('op_single_session_login_shown')"
 def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
     url = site.url.replace("127.0.0.1", host)
     first = open_tab(url).login(login).open("/web/health")  # a page without the service
-    open_tab(url).login(login, wait=False)
+    open_tab().log_in(login)
     device_is_ended = (
         "() => fetch('/op_single_session_login/status').then(async (r) => (await r.json()).state == 'ended')"
     )
@@ -572,7 +583,7 @@ def test_proxy_that_closes_websockets(open_tab, single_database_server, folder, 
         assert numbers[-1] == 0, numbers
         urls = [url for urls in asked for url in urls]
         assert len(set(urls)) == len(urls)
-        open_tab(proxy.url).login(login, wait=False)
+        open_tab(proxy.url).log_in(login)
         first.expect_notification(ENDED, REASON)
 
 
@@ -630,6 +641,6 @@ def test_server_that_restarts(databases, folder, open_tab, login):
         first.page.context.set_offline(False)
         first.page.wait_for_timeout(1000)
         expect(first.notification).to_have_count(0)
-        open_tab(proxy.url).login(login, wait=False)
+        open_tab(proxy.url).log_in(login)
         first.expect_notification(ENDED, REASON, seconds=60)
-        assert first.expect_login_page(REASON) == place
+        assert first.leave(REASON) == place

@@ -58,13 +58,13 @@ export class EndNotification {
 
     describeNext() {
         if (this.state === "counting") {
-            const next = escape(_t("This page is about to refresh. Unsaved changes are lost."));
+            const next = escape(_t("This page is about to refresh. Unsaved changes will be lost."));
             // Hidden from screen readers, which would read the notification again each second.
             return `${next} <span class="o_single_session_seconds" aria-hidden="true">${_t("(%s s)", COUNTDOWN)}</span>`;
         }
         return isPointOfSale()
             ? escape(_t("Log in to continue. Your orders are kept."))
-            : escape(_t("Log in to continue. Unsaved changes are lost."));
+            : escape(_t("Log in to continue. Unsaved changes will be lost."));
     }
 
     /** Counts while the page is visible. */

@@ -51,7 +51,7 @@ test("a page with an ended session shows why, counts down and goes to the login 
     expectNotification(
         "Your session has ended",
         MESSAGE,
-        "This page is about to refresh. Unsaved changes are lost.",
+        "This page is about to refresh. Unsaved changes will be lost.",
     );
     expect(".o_single_session_seconds").toHaveText("(5 s)");
     await pass(2);
@@ -246,7 +246,7 @@ for (const [when, seconds] of Object.entries({ lately: 550, "before the clock wa
     test(`a browser that has left a page by itself ${when} stays until its button is clicked`, async () => {
         leftByItself(seconds);
         await openEndedPage();
-        expectNotification(MESSAGE, "Log in to continue. Unsaved changes are lost.");
+        expectNotification(MESSAGE, "Log in to continue. Unsaved changes will be lost.");
         expect(".o_single_session_notification").not.toHaveText(/about to refresh/);
         expect(".o_single_session_seconds").toHaveCount(0);
         await pass(1200, 30);
