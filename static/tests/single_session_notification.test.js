@@ -28,6 +28,7 @@ import {
     setInfo,
     setupSingleSession,
     showPage,
+    takeRequests,
     triggerBus,
 } from "./single_session_test_helpers";
 
@@ -142,6 +143,20 @@ test("the page is not left while the server does not answer", async () => {
     expect.verifySteps([LOGIN_PAGE_BY_ITSELF]);
 });
 
+test("a page that counts down or goes asks no more", async () => {
+    serverAnswers(ENDED);
+    await openPage({ poll_interval: 5 });
+    await triggerBus("BUS:CONNECT");
+    expectNotification(MESSAGE);
+    takeRequests();
+    await expireWebsocket();
+    await pass(3);
+    await clickButton();
+    await pass(60, 5);
+    expect(takeRequests()).toHaveLength(0);
+    expect.verifySteps([LOGIN_PAGE]);
+});
+
 test("a countdown does not wait for an answer", async () => {
     await openPage();
     await triggerBus("BUS:CONNECT");
@@ -219,6 +234,8 @@ test("a page with an expired session that came back shows it again", async () =>
     await pass(10);
     await comeBack();
     expectNotification("Your session has expired");
+    await pass(6);
+    expect.verifySteps([LOGIN_PAGE_BY_ITSELF]);
 });
 
 // -----------------------------------------------------------------------------
