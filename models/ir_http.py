@@ -101,13 +101,9 @@ class IrHttp(models.AbstractModel):
         if state.login:
             state.discard_unsaved_login()
         elif state.has_lost_session:
-            log = request.env["op.single.session.login"]
-            if state.uid:
-                clean_up = partial(call_in_new_transaction, log._clean_up_left, state.identifier)
-            else:
-                stored = session_store.get_identifier(state.sid)
-                clean_up = partial(call_in_new_transaction, log._clean_up_refused, state.identifier, stored)
-            request.env.cr.postcommit.add(clean_up)
+            clean_up = request.env["op.single.session.login"]._clean_up_left
+            refused = None if state.uid else session_store.get_identifier(state.sid)
+            request.env.cr.postcommit.add(partial(call_in_new_transaction, clean_up, state.identifier, refused))
 
     # ------------------------------------------------------------
     # Data for pages

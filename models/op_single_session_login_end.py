@@ -10,7 +10,7 @@ from functools import partial
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.http import request
-from odoo.tools import SQL, groupby
+from odoo.tools import SQL
 
 from odoo.addons.base.models.res_users import check_identity
 
@@ -26,26 +26,16 @@ LIMIT = 10_000
 # The next exclusive entry of the user of the entry "own". It sorts by -id: see CHECK.
 NEXT_EXCLUSIVE = SQL(
     """
-    SELECT id
-      FROM op_single_session_login newer
-     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id
-  ORDER BY -newer.id DESC
-     LIMIT 1
+    SELECT newer.id FROM op_single_session_login newer
+     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id ORDER BY -newer.id DESC LIMIT 1
     """
 )
 
 
 def show_notification(message):
     """Return an action that shows a message and reloads the records of the page."""
-    return {
-        "type": "ir.actions.client",
-        "tag": "display_notification",
-        "params": {
-            "type": "success",
-            "message": message,
-            "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-        },
-    }
+    params = {"type": "success", "message": message, "next": {"type": "ir.actions.client", "tag": "soft_reload"}}
+    return {"type": "ir.actions.client", "tag": "display_notification", "params": params}
 
 
 class OpSingleSessionLogin(models.Model):
@@ -124,17 +114,9 @@ class OpSingleSessionLogin(models.Model):
         address = get_ip_address(request.httprequest.remote_addr)
         now = fields.Datetime.now()
         for user in users:
-            entry = self._insert_newest(
-                {
-                    "user_id": user.id,
-                    "exclusive": True,
-                    "login_date": now,
-                    "ip_address": address,
-                    "end_reason": "end_all",
-                    "end_date": now,
-                    "ended_by_user_id": self.env.uid,
-                }
-            )
+            values = {"user_id": user.id, "exclusive": True, "login_date": now, "ip_address": address}
+            end = {"end_reason": "end_all", "end_date": now, "ended_by_user_id": self.env.uid}
+            entry = self._insert_newest({**values, **end})
             self.env.cr.postcommit.add(partial(call_in_new_transaction, entry._clean_up))
 
     @api.model
@@ -157,9 +139,9 @@ class OpSingleSessionLogin(models.Model):
         :param str reason: one that refuses them
         :param address: see ``_notify_ended``
         """
+        values = {"end_reason": reason, "end_date": fields.Datetime.now(), "ended_by_user_id": self.env.uid}
         # sudo - op.single.session.login: users may not write the login log
-        entries = self.sudo()
-        entries._record_end(address, end_reason=reason, end_date=fields.Datetime.now(), ended_by_user_id=self.env.uid)
+        self.sudo()._record_end(address, **values)
 
     def _record_end(self, address, **values):
         if not self:
@@ -171,19 +153,13 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _find_open(self, condition):
-        """Return and lock the entries without an end that meet a condition.
+        """Return and lock at most LIMIT entries without an end that meet a condition.
 
-        Skip those that others have locked: they are about to record an end, too.
+        Skip those that others have locked: they are about to record an end, too. NO KEY: an entry that ended others
+        can be locked while these come to refer to it.
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT id FROM op_single_session_login own
-                 WHERE own.end_reason IS NULL AND %s FOR NO KEY UPDATE SKIP LOCKED
-                """,
-                condition,
-            )
-        )
+        query = "SELECT id FROM op_single_session_login own WHERE end_reason IS NULL AND %s LIMIT %s"
+        self.env.cr.execute(SQL(query + " FOR NO KEY UPDATE SKIP LOCKED", condition, LIMIT))
         return self.browse(id_ for [id_] in self.env.cr.fetchall())
 
     # ------------------------------------------------------------
@@ -220,41 +196,40 @@ class OpSingleSessionLogin(models.Model):
         """
         self._read_committed()
         login = self.exists()
-        if login:
-            login._record_replaced()
-            if lost_identifier:
-                self._record_lost(lost_identifier, lost_identifier)
-            self._record_older(login.user_id)
+        if not login:
+            return
+        login._record_replaced()
+        if lost_identifier:
+            self._record_lost(lost_identifier, lost_identifier)
+        if login.exclusive:
+            self._record_older(SQL("user_id = %s AND id < %s", login.user_id.id, login.id))
 
     def _record_replaced(self):
         """Record that the session that the browser had before this login was logged out, of whichever user it was.
 
         :return: its entries
         """
-        condition = SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id)
-        replaced = self._find_open(condition)
-        if replaced:
-            user = replaced.user_id
-            login = self if user == self.user_id else self.browse()
-            replaced._record_logged_out(ended_by_login_id=login.id)
+        replaced = self._find_open(SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None))
+        replaced._record_logged_out(ended_by_login_id=self.id if replaced.user_id == self.user_id else False)
         return replaced
 
     def _record_logged_out(self, **values):
-        now = fields.Datetime.now()
-        for user, entries in self.grouped("user_id").items():
-            entries._record_end(None, end_reason="logged_out", end_date=now, ended_by_user_id=user.id, **values)
+        values.update(end_reason="logged_out", end_date=fields.Datetime.now(), ended_by_user_id=self.user_id[:1].id)
+        self._record_end(None, **values)
 
     @api.model
-    def _clean_up_left(self, identifier):
-        """Record that a browser has logged out. If a late request saves the session again, it is refused."""
-        self._read_committed()
-        self._find_open(SQL("identifier = %s", identifier))._record_logged_out()
+    def _clean_up_left(self, identifier, refused_identifier=None):
+        """Record that a browser has logged out, or that Odoo has refused its session, since the user's login changed.
 
-    @api.model
-    def _clean_up_refused(self, identifier, stored_identifier):
-        """Record that Odoo itself has refused a session, for example because the user's login has changed."""
+        After a logout, the session is refused if a late request saves it again.
+
+        :param refused_identifier: the identifier that the store would have the session under, if Odoo refused it
+        """
         self._read_committed()
-        self._record_lost(identifier, stored_identifier)
+        if refused_identifier:
+            self._record_lost(identifier, refused_identifier)
+        else:
+            self._find_open(SQL("identifier = %s", identifier))._record_logged_out()
 
     @api.model
     def _record_lost(self, identifier, stored_identifier):
@@ -270,15 +245,16 @@ class OpSingleSessionLogin(models.Model):
             entries._record_end(None, end_reason="expired", end_date=fields.Datetime.now())
 
     @api.model
-    def _record_older(self, users):
+    def _record_older(self, condition):
         """Record the ends of sessions that a newer exclusive entry has ended.
 
         With simultaneous logins, the login that runs the cleanup is not always the one that ended a session.
 
-        :param users: whose sessions; an empty recordset for those of all users
+        :param condition: SQL that the entries must meet
         """
-        for newer, older in self._find_older(users).items():
-            ended = older - newer._record_replaced()
+        older = self._find_open(SQL("%s AND (%s) IS NOT NULL", condition, NEXT_EXCLUSIVE))
+        for newer, entries in older._group_by_newer():
+            ended = entries - newer._record_replaced()
             known = ended._filter_known()
             by = {"ended_by_login_id": newer.id, "end_date": newer.login_date}
             if newer.end_reason == "end_all":
@@ -288,40 +264,12 @@ class OpSingleSessionLogin(models.Model):
             known._record_end(newer.ip_address, **by)
             (ended - known)._record_end(None, end_reason="expired", end_date=newer.login_date)
 
-    @api.model
-    def _find_older(self, users):
-        """Return the entries without an end that newer exclusive entries have ended, by the next exclusive entry.
-
-        Skip those that another cleanup is about to write.
-
-        :rtype: dict
-        """
-        # User by user, with the newest exclusive entry first: for users without one, no other entries are read.
-        # NO KEY: an entry that ended others can be locked while these come to refer to it.
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT own.id, newer.id
-                  FROM res_users
-                  JOIN LATERAL (
-                       SELECT id FROM op_single_session_login entry
-                        WHERE entry.user_id = res_users.id AND entry.exclusive ORDER BY -entry.id LIMIT 1
-                       ) newest ON TRUE
-                  JOIN op_single_session_login own
-                    ON own.user_id = res_users.id AND own.id < newest.id AND own.end_reason IS NULL
-                  JOIN LATERAL (%(newer)s) newer ON TRUE
-                 WHERE %(users)s
-              ORDER BY newer.id, own.id
-                 LIMIT %(limit)s
-                   FOR NO KEY UPDATE OF own SKIP LOCKED
-                """,
-                limit=LIMIT,
-                newer=NEXT_EXCLUSIVE,
-                users=SQL("res_users.id = ANY(%s)", users.ids) if users else SQL("TRUE"),
-            )
-        )
-        found = groupby(self.env.cr.fetchall(), key=lambda row: row[1])
-        return {self.browse(newer): self.browse(id_ for id_, _newer in rows) for newer, rows in found}
+    def _group_by_newer(self):
+        """Return the next exclusive entries of the users of these entries, each with those that come before it."""
+        query = "SELECT own.id, (%s) FROM op_single_session_login own WHERE own.id = ANY(%s)"
+        self.env.cr.execute(SQL(query, NEXT_EXCLUSIVE, self.ids))
+        newer = dict(self.env.cr.fetchall())
+        return [(self.browse(id_), entries) for id_, entries in self.grouped(lambda entry: newer[entry.id]).items()]
 
     def _filter_known(self):
         """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
@@ -348,12 +296,11 @@ class OpSingleSessionLogin(models.Model):
         A session with a bond stays refused without its entry. If a cleanup writes the same entries meanwhile,
         PostgreSQL stops the vacuum, and the next one does its work.
         """
-        self._record_older(self.env["res.users"])
+        self._record_older(SQL("TRUE"))
         self._record_expired()
         retention = timedelta(days=parameters.get_retention_days(self.env))
-        self.env.cr.execute(
-            "DELETE FROM op_single_session_login WHERE end_date < %s", [fields.Datetime.now() - retention]
-        )
+        limit = fields.Datetime.now() - retention
+        self.env.cr.execute("DELETE FROM op_single_session_login WHERE end_date < %s", [limit])
 
     @api.model
     def _record_expired(self):

@@ -6,10 +6,7 @@ import pytz
 
 from odoo import _, api, fields, models
 from odoo.http import request
-from odoo.tools import SQL
 from odoo.tools.misc import format_datetime, format_time, get_lang
-
-from .op_single_session_login_end import NEXT_EXCLUSIVE
 
 # How long after a login its pages say which sessions it ended, and how many of them.
 NEW_LOGIN = timedelta(minutes=10)
@@ -56,20 +53,9 @@ class OpSingleSessionLogin(models.Model):
         log = self.sudo()
         if not state.is_named:
             return log.browse(), log.browse()
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT own.id, newer.id
-                  FROM op_single_session_login own LEFT JOIN LATERAL (%s) newer ON TRUE
-                 WHERE own.identifier = %s
-              ORDER BY own.id DESC
-                 LIMIT 1
-                """,
-                NEXT_EXCLUSIVE,
-                state.identifier,
-            )
-        )
-        entry, newer = map(log.browse, self.env.cr.fetchone() or (None, None))
+        # no limit: PostgreSQL may look for the last one of a few by walking through all entries
+        entry = log.search([("identifier", "=", state.identifier)])[:1]
+        newer = log.browse().concat(*(newer for newer, _entry in entry._group_by_newer()))
         if entry.end_reason == "administrator":
             return entry, newer
         if newer.replaced_identifier == state.identifier:
@@ -114,7 +100,7 @@ class OpSingleSessionLogin(models.Model):
         :return: a dict with the ``login_id``, the ``user_id`` and the sessions that it ``ended``, the newest first
         :rtype: dict
         """
-        login = self.search([("identifier", "=", identifier)], limit=1)
+        login = self.search([("identifier", "=", identifier)])[:1]
         ended = self.browse()
         if login and fields.Datetime.now() - login.login_date < NEW_LOGIN:
             domain = [("ended_by_login_id", "=", login.id), ("end_reason", "=", "newer_login")]

@@ -10,7 +10,6 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from itertools import chain
 
@@ -147,8 +146,7 @@ def can_list():
 
 
 def _select_identifiers(values):
-    values = values if isinstance(values, Iterable) else []
-    return [value for value in values if isinstance(value, str) and IDENTIFIER.fullmatch(value)]
+    return [value for value in values if IDENTIFIER.fullmatch(value or "")]
 
 
 def _find_sessions(identifiers, dbname=None):

@@ -1,16 +1,13 @@
 """What the benchmarks share: databases, servers, ratios with their spread."""
 
 import contextlib
-import json
-import os
 import statistics
 import time
-from pathlib import Path
 
+import servers
 from servers import PASSWORD, Device, Server, psql
 
-DATABASES = json.loads(os.environ["DEV_DATABASES"])  # by what is in them, as in devtools/load.py
-FOLDER = Path(os.environ["DEV_OUTPUT"])
+DATABASES = {}  # by what is in them: conftest.py
 
 
 @contextlib.contextmanager
@@ -19,7 +16,9 @@ def bench_server(title, *names):
     print(f"\n{title}", flush=True)
     # a request may take long, and workers must not be replaced while it measures
     options = ["--limit-time-real=100000", "--limit-time-cpu=100000", "--limit-request=1000000"]
-    with Server([DATABASES[name] for name in names], FOLDER / str(time.time_ns()), *options) as server:
+    with Server(
+        [DATABASES[name] for name in names], servers.ENVIRONMENT.output / str(time.time_ns()), *options
+    ) as server:
         yield server
 
 

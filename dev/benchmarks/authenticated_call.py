@@ -26,7 +26,7 @@ assert env["op.single.session.login"]._is_ended("{sid}"[: len("{sid}") // 2]) is
 """
 
 
-def main():
+def test_authenticated_call():
     title = f"a call with the addon / without, {ROUNDS} rounds of {CALLS} calls each, {ENTRIES:,} entries"
     with bench_server(title, "plain", "addon", "query") as server:
         users = {name: make_users(server, name, 8) for name in ("plain", "addon", "query")}
@@ -49,7 +49,3 @@ def measure(devices, call):
         for name in sorted(devices, reverse=number % 2):
             times[name].append(timed(devices[name].call, *call))
     return {name: statistics.median(durations) for name, durations in times.items()}
-
-
-if __name__ == "__main__":
-    main()

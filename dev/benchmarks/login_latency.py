@@ -32,7 +32,7 @@ print(statistics.median(times))
 """
 
 
-def main():
+def test_login_latency():
     title = "a login among so many session files / a login without the addon among none"
     with bench_server(title, *NAMES) as server:
         logins = {name: make_users(server, name, 1)[0] for name in NAMES}
@@ -73,7 +73,3 @@ def fill(server, size):
         folder = server.sessions / sid[:2]
         folder.mkdir(exist_ok=True)
         (folder / sid).write_bytes(content)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ CLIENTS = 8
 ROUNDS = 15
 
 
-def main():
+def test_logins_per_second():
     compare("passwords that cost nothing", "plain", "addon", 15)
     compare("passwords hashed as usual", "plain_hashed", "addon_hashed", 2)
 
@@ -35,7 +35,3 @@ def compare(passwords, plain, addon, logins):
             for name in users:
                 run(name, different)
             print_ratio(who, [timed(run, plain, different) / timed(run, addon, different) for _ in range(ROUNDS)])
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ ENTRIES = 100_000
 REQUESTS = 300
 
 
-def main():
+def test_memory():
     title = f"memory of each worker after {REQUESTS} more logins, calls and status requests / before"
     with bench_server(title, "addon") as server:
         database = DATABASES["addon"]
@@ -52,7 +52,3 @@ def read(path):
         return path.read_text()
     except OSError:
         return ""
-
-
-if __name__ == "__main__":
-    main()

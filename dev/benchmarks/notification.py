@@ -1,29 +1,28 @@
 """How soon the old browser says that its session has ended, after the answer to the other login."""
 
-import os
 import time
 
-from _bench import FOLDER, bench_server, make_users, print_ratio
+from _bench import bench_server, make_users, print_ratio
 from browsers import Proxy, Tab
-from playwright.sync_api import sync_playwright
 
+import servers
 from servers import Device
 
 INTERVAL = 5  # seconds, the shortest that may be set
 ROUNDS = 10
 
 
-def main():
+def test_notification(browser_type, browser_type_launch_args):
     title = (
         f"time from the other login's answer to the notification / the poll interval of {INTERVAL} s, {ROUNDS} rounds"
     )
-    with bench_server(title, "addon") as server, sync_playwright() as playwright:
+    with bench_server(title, "addon") as server:
         [login] = make_users(server, "addon", 1)
         admin = Device(server).login("admin", "admin")
-        with playwright.chromium.launch(executable_path=os.environ["DEV_CHROMIUM"]) as chromium:
+        with browser_type.launch(**browser_type_launch_args) as chromium:
             for websocket, label in ((True, "with the websocket, pages do not ask"), (False, "without")):
                 set_interval(admin, 0 if websocket else INTERVAL)
-                with Proxy(server, FOLDER / f"nginx-{websocket}", websocket=websocket) as proxy:
+                with Proxy(server, servers.ENVIRONMENT.output / f"nginx-{websocket}", websocket=websocket) as proxy:
                     times = [measure(server, chromium, proxy, login) for _ in range(ROUNDS)]
                 print_ratio(label, [seconds / INTERVAL for seconds in times])
 
@@ -43,7 +42,3 @@ def measure(server, chromium, proxy, login):
     seconds = time.perf_counter() - start
     context.close()
     return seconds
-
-
-if __name__ == "__main__":
-    main()

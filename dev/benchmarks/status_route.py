@@ -11,7 +11,7 @@ ROUNDS = 20
 REQUESTS = 50
 
 
-def main():
+def test_status_route():
     with bench_server(f"{STATUS} / {HEALTH}, {ROUNDS} rounds of {REQUESTS} requests each", "addon") as server:
         ended, living = Device(server).login("admin", "admin"), Device(server).login("admin", "admin")
         visitors = {"no session": Device(server), "an open session": living, "an ended session": ended}
@@ -29,7 +29,3 @@ def measure(device):
             if sid:
                 device.sid = sid
     return statistics.median(times[STATUS]) / statistics.median(times[HEALTH])
-
-
-if __name__ == "__main__":
-    main()

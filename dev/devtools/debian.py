@@ -3,9 +3,12 @@
 All files of apt are in the cache; the machine's own lists and sources stay as they are.
 """
 
+import functools
 import os
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 from .progress import SetupError, named_after, replace_folder, step
 
@@ -51,6 +54,7 @@ def library_path(folder):
     return ":".join(sorted({str(library.parent) for library in libraries}))
 
 
+@functools.cache
 def _apt(cache, suite, source=None):
     """Return apt's options for private folders, after updating the lists of the machine's release or a source."""
     state = cache / "apt" / suite
@@ -62,20 +66,21 @@ def _apt(cache, suite, source=None):
     if source:
         (state / "sources.list").write_text(source)
         options += [f"-oDir::Etc::sourcelist={state}/sources.list", "-oDir::Etc::sourceparts=/dev/null"]
-    _run("apt-get", *options, "update", "-qq")
+    try:
+        _run("apt-get", *options, "update", "-qq", "--error-on=any")
+    except SetupError as error:
+        raise SetupError(f"Debian's packages cannot be listed. Is the network there? {error}") from None
     return options
 
 
 def _mirror(apt):
     """Return the address of the archive that the machine's own apt uses. It needs apt's lists."""
-    targets = _run(
-        "apt-get", *apt, "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"
-    )
-    addresses = {line.split()[0] for line in targets.splitlines() if "security" not in line}
-    for address in sorted(addresses):
-        if re.search(r"/debian/?$", address):
-            return address
-    raise SetupError("apt has no source for Debian's own archive; give an Odoo source tree with --odoo PATH")
+    known = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
+    targets = _run("apt-get", *apt, "indextargets", "--format", known, "Created-By: Packages")
+    addresses = re.findall(r"^Debian\|Debian\|(.*)$", targets, re.MULTILINE)
+    if not addresses:
+        raise SetupError("apt has no source of Debian's own archive: give an Odoo source tree with --odoo PATH")
+    return addresses[0]
 
 
 def _with_missing_dependencies(apt, *packages):
@@ -85,12 +90,10 @@ def _with_missing_dependencies(apt, *packages):
 
 
 def _unpack(apt, packages, cache, folder):
-    downloads = cache / "apt" / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    _run("apt-get", *apt, "download", "-qq", *packages, cwd=downloads)
-    for archive in downloads.glob("*.deb"):
-        _run("dpkg", "-x", str(archive), str(folder))
-        archive.unlink()
+    with tempfile.TemporaryDirectory(dir=cache / "apt") as downloads:
+        _run("apt-get", *apt, "download", "-qq", *packages, cwd=downloads)
+        for archive in Path(downloads).glob("*.deb"):
+            _run("dpkg", "-x", str(archive), str(folder))
 
 
 def _run(*command, **options):

@@ -8,8 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .environment import ADDON, DEV, REPOSITORY, SERIES, cache_folder, make_venv, released_files
+from .environment import ADDON, DEV, REPOSITORY, SERIES, cache_folder, stage
 from .node import make_node_modules
+from .packages import make_venv
 
 
 def main(_arguments):
@@ -42,8 +43,8 @@ def commands(tools, modules, addon):
     prettier = [tools / "node", modules / "node_modules/prettier/bin/prettier.cjs", "--check"]
     yield "prettier", [*prettier, "--config", DEV / "prettierrc.json", *scripts], addon
     yield "README.rst", [tools / "rst-lint", "--level", "info", addon / "README.rst"], addon.parent
-    for script in (DEV / "bootstrap", DEV / "run", DEV / "test", DEV / "lint", DEV / "bench", DEV / "storm"):
-        yield f"sh -n {script.name}", ["sh", "-n", script], REPOSITORY
+    for name in ("bootstrap", "run", "test", "lint", "bench", "storm", "screenshots", "release"):
+        yield f"sh -n {name}", ["sh", "-n", DEV / name], REPOSITORY
     yield "bash -n .ci/run", ["bash", "-n", REPOSITORY / ".ci" / "run"], REPOSITORY
 
 
@@ -55,12 +56,8 @@ def staged_copy():
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".git").mkdir()
-        addon = Path(folder) / ADDON
-        for path in released_files():
-            target = addon / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / path, target)
-        yield addon
+        stage(Path(folder) / ADDON)
+        yield Path(folder) / ADDON
 
 
 def check(title, command, folder):

@@ -2,9 +2,11 @@
 
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 from . import debian
+from .progress import SetupError
 
 CHROMIUM = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
 # dejavu has the letters of right-to-left languages too, lohit those of Hindi
@@ -25,10 +27,17 @@ def find_chromium(cache):
     for name in CHROMIUM:
         if path := shutil.which(name):
             return Path(path)
-    folder = debian.unpack(cache, *CHROMIUM_PACKAGES)
+    try:
+        folder = debian.unpack(cache, *CHROMIUM_PACKAGES)
+    except SetupError as error:
+        raise SetupError(f"Install Chromium or Google Chrome. {error}") from None
     fonts = folder / "fonts.conf"
     fonts.write_text(FONTS.format(folder=folder))
     return _wrap(folder, "usr/lib/chromium/chromium", f"FONTCONFIG_FILE={shlex.quote(str(fonts))}")
+
+
+def version_of(program):
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def find_nginx(cache):
@@ -38,8 +47,10 @@ def find_nginx(cache):
 
 def find_faketime(cache):
     """Return the path of a library that, preloaded, gives a program another clock."""
-    [library] = debian.unpack(cache, "faketime").glob("usr/lib/*/faketime/libfaketime.so.1")
-    return library
+    folder = debian.unpack(cache, "faketime")
+    for library in folder.glob("usr/lib/*/faketime/libfaketime.so.1"):
+        return library
+    raise SetupError(f"{folder} has no libfaketime.so.1: this needs Debian 12 or 13")
 
 
 def find_redis(cache):
@@ -54,6 +65,8 @@ def find_xmlsec(cache):
 
 def _wrap(folder, program, *environ):
     """Return a script that starts an unpacked program with the libraries unpacked with it."""
+    if not (folder / program).is_file():
+        raise SetupError(f"{folder} has no {program}: this needs Debian 12 or 13")
     script = folder / "bin" / Path(program).name
     libraries = f"LD_LIBRARY_PATH={shlex.quote(debian.library_path(folder))}"
     command = ["exec env", libraries, *environ, shlex.quote(str(folder / program))]

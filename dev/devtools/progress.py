@@ -1,6 +1,7 @@
-"""Messages about long steps, and folders that are either complete or absent."""
+"""Messages about long steps, locks, and folders that are either complete or absent."""
 
 import contextlib
+import fcntl
 import hashlib
 import shutil
 import sys
@@ -18,6 +19,19 @@ def step(what):
     print(f"{what} ...", file=sys.stderr, flush=True)
     yield
     print(f"{what}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def exclusive(path, busy=None):
+    """Hold the lock of a file. If another process holds it, print a message and wait."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy:
+                print(busy, file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def named_after(folder, *content):

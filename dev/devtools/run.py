@@ -9,20 +9,19 @@ import time
 import urllib.error
 import urllib.request
 
+from .databases import drop_database, exists, run_odoo
 from .environment import (
     ADDON,
     REPOSITORY,
     argument_parser,
-    exclusive,
     free_port,
     odoo_command,
     odoo_environ,
-    postgresql,
     prepare,
-    psql,
     released_files,
 )
-from .progress import SetupError, step
+from .postgresql import running
+from .progress import SetupError, exclusive, step
 
 MODULES = f"{ADDON},portal"
 GUIDE = """
@@ -47,9 +46,9 @@ def main(arguments):
     options = parse(arguments)
     choose_port(options.port)  # report a port in use before the set-up, not after it
     environment = prepare(options.odoo)
-    with postgresql(environment):
+    with running(environment.cluster):
         database = f"{ADDON}_{environment.series.replace('.', '_')}"
-        with exclusive(environment.cache / "databases.lock", busy="Waiting for another database ..."):
+        with exclusive(environment.cluster.folder / "run.lock", busy="Waiting for another database ..."):
             make_database(environment, database)
         serve(environment, database, options.port)
     return 0
@@ -78,34 +77,22 @@ def make_database(environment, database):
     """Create the database once, and update the addon in it when its files have changed."""
     digest = digest_of_addon()
     made = environment.data / f"{database}.digest"
-    exists = psql(environment, "postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'")
-    if exists and made.is_file() and made.read_text() == digest:
+    is_made = made.is_file() and exists(environment.cluster, database)
+    if is_made and made.read_text() == digest:
         return
     with step(f"Database {database}"):
-        if exists and made.is_file():
-            install(environment, database, "-u", ADDON)
+        if is_made:
+            run_odoo(environment, "-d", database, "-u", ADDON)
         else:
-            psql(environment, "postgres", f'DROP DATABASE IF EXISTS "{database}"')
+            drop_database(environment.cluster, database)
             demo = ["--with-demo"] if environment.series == "19.0" else []
-            install(environment, database, "-i", MODULES, *demo)
+            run_odoo(environment, "-d", database, "-i", MODULES, *demo)
     made.write_text(digest)
 
 
 def digest_of_addon():
     content = b"".join(b"%s\0%s\0" % (bytes(path), (REPOSITORY / path).read_bytes()) for path in released_files())
     return hashlib.sha256(content).hexdigest()
-
-
-def install(environment, database, *arguments, addons=()):
-    """Run Odoo until it has installed or updated modules.
-
-    :param addons: folders of more addons
-    :raise SetupError: with the errors of its log
-    """
-    command = odoo_command(environment, "-d", database, *arguments, "--stop-after-init", "--no-http", addons=addons)
-    done = subprocess.run(command, env=odoo_environ(environment), capture_output=True, text=True, check=False)
-    if done.returncode or " ERROR " in done.stderr:
-        raise SetupError(f"Odoo could not create the database {database}:\n{done.stderr[-3000:]}")
 
 
 def serve(environment, database, wanted_port):

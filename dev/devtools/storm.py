@@ -2,8 +2,8 @@
 
 import secrets
 
-from .environment import DEV, argument_parser
-from .load import load_environment
+from .environment import argument_parser
+from .test import run_pytest, test_environment
 
 
 def main(arguments):
@@ -12,5 +12,7 @@ def main(arguments):
     parser.add_argument("--rounds", type=int, default=500, metavar="N", help="default: 500")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), metavar="N", help="default: a new one")
     options = parser.parse_args(arguments)
-    with load_environment(options.odoo, ["plain", "addon"]) as run:
-        return run(DEV / "scenarios" / "storm.py", str(options.rounds), str(options.seed))
+    print(f"{options.rounds} rounds, seed {options.seed}", flush=True)
+    with test_environment(options.odoo) as environment:
+        rounds = [f"--rounds={options.rounds}", f"--seed={options.seed}"]
+        return run_pytest(environment, "scenarios/test_storm.py", "-n0", "-s", "--timeout=0", *rounds)

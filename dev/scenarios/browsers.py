@@ -1,17 +1,20 @@
 """Real browsers, and the proxy between them and the server."""
 
-import os
+import base64
+import contextlib
+import hashlib
 import subprocess
-from pathlib import Path
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from mirakuru import TCPExecutor
 from playwright.sync_api import expect
 
+import servers
 from devtools.environment import free_port
-from servers import PASSWORD
+from servers import PASSWORD, STATUS, find_token
 
-SCREENSHOTS = Path(os.environ["DEV_OUTPUT"]) / "screenshots"
 NOTIFICATION = ".o_single_session_ended"
 NEW_LOGIN = ".o_single_session_notification:not(.o_single_session_ended)"
 NGINX = """
@@ -27,6 +30,7 @@ http {{
     fastcgi_temp_path {folder};
     uwsgi_temp_path {folder};
     scgi_temp_path {folder};
+    proxy_cache_path {folder}/cache keys_zone=status:1m;
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     server {{
@@ -38,6 +42,10 @@ http {{
             return 200 '<h1>Around</h1><iframe src="http://127.0.0.1:{port}$arg_page" width=900 height=600></iframe>';
         }}
         location / {{ proxy_pass http://127.0.0.1:{workers}; }}
+        location = {status} {{
+            proxy_pass http://127.0.0.1:{workers};
+            {cache}
+        }}
         location /websocket {{
             proxy_pass http://127.0.0.1:{websocket};
             proxy_set_header Upgrade $http_upgrade;
@@ -50,15 +58,26 @@ http {{
 
 # Headers by which Odoo forbids other pages to show its pages in a frame.
 HIDDEN_HEADERS = "proxy_hide_header X-Frame-Options; proxy_hide_header Content-Security-Policy;"
+# Keeps the answers for each URL, whatever their headers and the request's cookies say.
+CACHE = """
+    proxy_cache status;
+    proxy_cache_key $request_uri;
+    proxy_cache_valid any 10m;
+    proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;
+"""
 
 
 class Proxy(TCPExecutor):
     """An nginx in front of a server, as Odoo's documentation describes for workers.
 
     It has a page with a frame at ``/around``. On its other port, that page has another origin than Odoo.
+
+    :param websocket: False for a proxy without it, or the port of another server for it
+    :param frames: whether Odoo's pages may be shown in frames
+    :param cache: whether the proxy keeps answers to status requests that it must not keep
     """
 
-    def __init__(self, server, folder, websocket=True, frames=False):
+    def __init__(self, server, folder, websocket=True, frames=False, cache=False):
         port, other_port = free_port(), free_port()
         settings = NGINX.format(
             folder=folder,
@@ -66,16 +85,46 @@ class Proxy(TCPExecutor):
             other_port=other_port,
             workers=server.port,
             # without a websocket: a port where no program listens
-            websocket=server.websocket_port if websocket else free_port(),
+            websocket=server.websocket_port if websocket is True else websocket or free_port(),
             headers=HIDDEN_HEADERS if frames else "",
+            status=STATUS,
+            cache=CACHE if cache else "",
         )
         folder.mkdir(exist_ok=True)
         (folder / "nginx.conf").write_text(settings)
-        nginx = [os.environ["DEV_NGINX"], "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+        nginx = [str(servers.ENVIRONMENT.nginx), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
         command = ["setpriv", "--pdeathsig=TERM", *nginx]
         super().__init__(command, "127.0.0.1", port, timeout=60, stderr=subprocess.DEVNULL, expected_returncode=0)
         self.url = f"http://127.0.0.1:{port}"
         self.other_url = f"http://127.0.0.1:{other_port}"
+
+
+class ClosingWebsocket(BaseHTTPRequestHandler):
+    """Accepts websockets and closes them at once, as some proxies do."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
+        self.end_headers()
+        self.close_connection = True
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@contextlib.contextmanager
+def closing_websockets():
+    """Run a server that closes websockets, and yield its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ClosingWebsocket) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 class Tab:
@@ -95,11 +144,22 @@ class Tab:
         self.page.goto(self.url + path)
         return self
 
+    def log_in(self, login, database=None):
+        """Log in as the login page does, without showing a page."""
+        send = self.page.context.request
+        page = send.get(f"{self.url}/web/login", params={"db": database} if database else {}).text()
+        form = {"login": login, "password": PASSWORD, "csrf_token": find_token(page)}
+        answer = send.post(f"{self.url}/web/login", form=form, max_redirects=0)
+        assert answer.status == 303, f"login answered {answer.status}"
+        return self
+
     def login(self, login, path="/web", database=None, wait=True):
-        """Log in, and by default wait for the requested page."""
-        query = f"&db={database}" if database else ""
-        self.open(f"/web/login?redirect={path}{query}")
-        return self.send_login(login, wait=wait)
+        """Log in and open a page, and by default wait for its service."""
+        if "//127.0.0.1" not in self.url:  # only the browser knows other hosts
+            return self.open(f"/web/login?redirect={path}").send_login(login, wait=wait)
+        self.log_in(login, database)
+        self.page.goto(self.url + path, wait_until="commit")
+        return self.wait_until_loaded() if wait else self
 
     def send_login(self, login, wait=True):
         """Fill in the login page that is shown, as soon as its scripts have set the focus."""
@@ -129,9 +189,13 @@ class Tab:
 
     def set_visible(self, is_visible):
         """Tell the page that its tab is in front or behind another one; Chromium shows all tabs here."""
-        state = "visible" if is_visible else "hidden"
-        define = f"Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }})"
-        self.page.evaluate(f"{define}; document.dispatchEvent(new Event('visibilitychange'))")
+        self.page.evaluate(
+            """hidden => {
+                Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            not is_visible,
+        )
 
     @property
     def path(self):
@@ -148,11 +212,17 @@ class Tab:
             expect(self.notification).to_contain_text(text)
         assert "127.0.0.1" not in self.notification.inner_text()
 
+    def leave(self, *texts):
+        """Press the button instead of waiting for the countdown, and return what ``expect_login_page`` returns."""
+        self.notification.locator("button.btn").last.click()
+        return self.expect_login_page(*texts)
+
     def expect_login_page(self, *texts):
         """Wait for the login page after the countdown, and return the path that it leads back to."""
         self.page.wait_for_url("**/web/login?**", timeout=20_000)
         for text in texts:
             expect(self.page.locator(".alert-warning")).to_contain_text(text)
+        expect(self.page.locator("#login")).to_be_visible()
         assert self.native_dialogs == []
         return parse_qs(urlsplit(self.page.url).query)["redirect"][0]
 
@@ -161,14 +231,24 @@ class Tab:
 
         Odoo's own notice of a lost connection, on a busy machine, does not count.
         """
-        with self.page.expect_response("**/op_single_session_login/status"):
-            self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        self.wait_for_status()
         self.page.wait_for_timeout(300)
         shown = self.page.locator(f"{NOTIFICATION}, .o_dialog").all_inner_texts()
         assert shown == [], shown
         assert "/web/login" not in self.page.url
 
+    def wait_for_status(self):
+        """Let the page ask for its session's status, at the latest five seconds after the last time."""
+        with self.page.expect_response(f"**{STATUS}*") as answer:
+            self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        return answer.value
+
+    def collect_status_requests(self):
+        """Return a list to which the URLs of the page's status requests are added from now on."""
+        urls = []
+        self.page.on("request", lambda request: urls.append(request.url) if STATUS in request.url else None)
+        return urls
+
     def screenshot(self, name):
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(500)  # notifications fade in
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        """Take a screenshot, without waiting until notifications have faded in."""
+        self.page.screenshot(path=servers.ENVIRONMENT.output / "screenshots" / f"{name}.png", animations="disabled")

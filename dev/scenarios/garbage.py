@@ -5,19 +5,17 @@ Input that makes Odoo itself fail, with or without the addon, is left out. A com
 
 import http.client
 import json
-import os
 import re
 import socket
-from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from hypothesis import HealthCheck, configuration, example, given, settings
 from hypothesis import strategies as st
+from logs import unexpected_lines
 
-from devtools.test import unexpected_lines
-from servers import Device, odoo_source, stored
+from servers import ENVIRONMENT, Device, odoo_source, stored
 
-configuration.set_hypothesis_home_dir(Path(os.environ["DEV_OUTPUT"]) / "hypothesis")  # outside the repository
+configuration.set_hypothesis_home_dir(ENVIRONMENT.output / "hypothesis")  # outside the repository
 JSON, FORM = (b"Content-Type", b"application/json"), (b"Content-Type", b"application/x-www-form-urlencoded")
 HALF = 42 if "{84}" in odoo_source("http.py") else 20  # of a session id; 17.0 has shorter ones
 STATE = """
@@ -102,6 +100,7 @@ class Target:
         self.uids = {name: device.uid for name, device in {**self.people, "eve": self.eve}.items()}
         self.anybody.open_login_page()
         ada, bob = self.people["ada"].sid, self.ended.sid
+        self.expected_state = self.state()
         self.words = {"<alive>": ada, "<ended>": bob, "<alive half>": ada[:HALF], "<ended half>": bob[:HALF]}
 
     def fill(self, cookies):
@@ -116,7 +115,6 @@ class Target:
         # the garbage comes last, so that the server knows the length of the body before it fails
         lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: " + host, b"Content-Length: %d" % len(body)]
         lines += [b"%s: %s" % header for header in headers if header[0] != b"Host"]
-        before = self.state()
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as connection:
             connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + body)
             answer = http.client.HTTPResponse(connection, method=method)
@@ -124,7 +122,7 @@ class Target:
             answer.text = answer.read().decode(errors="replace")
         problems = self.problems(expected)
         assert answer.status < 500 and not problems, (answer.status, *problems)
-        assert self.state() == before, "changed something"
+        assert self.state() == self.expected_state, "changed something"
         new_cookies = answer.msg.get_all("Set-Cookie", [])
         answer.sids = {sid for cookie in new_cookies for sid in re.findall(r'^session_id="?([\w-]+)', cookie)}
         opened = answer.sids - {device.sid for device in self.living}

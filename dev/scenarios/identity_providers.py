@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from servers import ENVIRONMENT, PACKAGES
+from servers import ENVIRONMENT
 
 SAML_PROVIDER = Path(__file__).with_name("saml_provider.py")
 
@@ -85,7 +85,7 @@ class SamlProvider:
         self.command = [ENVIRONMENT.python, SAML_PROVIDER, user, url]
 
     def __enter__(self):
-        environ = {**os.environ, "PYTHONPATH": str(PACKAGES)}
+        environ = {**os.environ, "PYTHONPATH": str(ENVIRONMENT.packages)}
         self.process = subprocess.Popen(self.command, env=environ, stdout=subprocess.PIPE, text=True)
         self.settings = json.loads(self.process.stdout.readline())
         return self

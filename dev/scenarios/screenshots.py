@@ -1,20 +1,14 @@
 """Takes the pictures for the addon's page in the Apps menu, and draws its icon and banner."""
 
 import base64
-import json
-import os
-import sys
-from pathlib import Path
 
 from browsers import Proxy, Tab
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from devtools.environment import REPOSITORY
 from servers import PASSWORD, Device, Server
 
-DESCRIPTION = Path(sys.argv[1])
-[DATABASE] = json.loads(os.environ["DEV_DATABASES"]).values()
-FOLDER = Path(os.environ["DEV_OUTPUT"])
-
+DESCRIPTION = REPOSITORY / "static" / "description"
 CHROME = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -40,18 +34,17 @@ BANNER = """
 """
 
 
-def main():
+def test_screenshots(environment, make_template, make_database, folder, browser):
+    modules = "portal,op_single_session_login"
+    template = make_template("pictures", environment.template, "-i", modules, modules=[environment.addon_folder])
     with (
-        Server([DATABASE], FOLDER / "screenshots", "--proxy-mode") as server,
-        Proxy(server, FOLDER / "nginx") as proxy,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=os.environ["DEV_CHROMIUM"]) as chromium,
+        Server([make_database("pictures", template)], folder / "pictures", "--proxy-mode") as server,
+        Proxy(server, folder / "nginx") as proxy,
     ):
         make_people(server)
-        tabs = [open_tab(chromium, proxy, number) for number in range(2)]
-        take_pictures(server, *tabs)
-        draw(chromium)
-    return 0
+        tabs = [open_tab(browser, proxy, number) for number in range(2)]
+        take_pictures(server, *tabs, folder)
+        draw(browser, folder)
 
 
 def make_people(server):
@@ -85,7 +78,7 @@ def log_in(server, login, user_agent, number):
     return device.login(login)
 
 
-def take_pictures(server, employee, administrator):
+def take_pictures(server, employee, administrator, folder):
     log_in(server, "bruno", FIREFOX, 21)
     log_in(server, "chiara", CHROME, 22)
     log_in(server, "dev", SAFARI, 23).get("/web/session/logout")
@@ -95,7 +88,7 @@ def take_pictures(server, employee, administrator):
     expect(employee.notification).to_be_visible()
     employee.page.wait_for_timeout(600)  # it fades in
     picture(employee, "notification")
-    employee.notification.screenshot(path=FOLDER / "notification.png")
+    employee.notification.screenshot(path=folder / "notification.png")
     employee.expect_login_page()
     picture(employee, "login_page")
 
@@ -123,7 +116,7 @@ def picture(tab, name):
     tab.page.screenshot(path=DESCRIPTION / f"{name}.png")
 
 
-def draw(chromium):
+def draw(chromium, folder):
     """Draw the icon as PNG, and the banner from the icon and the pictures."""
     icon = (DESCRIPTION / "icon.svg").read_text()
     page = chromium.new_page(viewport={"width": 128, "height": 128})
@@ -132,7 +125,7 @@ def draw(chromium):
     page.set_viewport_size({"width": 1120, "height": 560})
     page.set_content(
         BANNER.format(
-            icon=icon, page=encoded(DESCRIPTION / "notification.png"), notification=encoded(FOLDER / "notification.png")
+            icon=icon, page=encoded(DESCRIPTION / "notification.png"), notification=encoded(folder / "notification.png")
         )
     )
     page.screenshot(path=DESCRIPTION / "banner.png")
@@ -140,7 +133,3 @@ def draw(chromium):
 
 def encoded(path):
     return base64.b64encode(path.read_bytes()).decode()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

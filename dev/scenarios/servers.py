@@ -13,37 +13,42 @@ from pathlib import Path
 import psycopg2
 import pytest
 import requests
+from logs import unexpected_lines
 from mirakuru import TCPExecutor
 from mirakuru.exceptions import ProcessFinishedWithError
 
-from devtools.environment import DEV, Environment, free_port, odoo_environ
+from devtools.databases import run_odoo
+from devtools.environment import DEV, free_port, has_module, odoo_environ
 from devtools.environment import odoo_command as plain_odoo_command
-from devtools.environment import psql as plain_psql
-from devtools.test import ABSENT, has_module, unexpected_lines
 
-ENVIRONMENT = Environment.from_json(os.environ["DEV_ENVIRONMENT"])
-# other people's addons with all that they import
-PACKAGES = Path(os.environ["DEV_OTHER_ADDONS"])
-PACKAGES_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{PACKAGES}"}
-OTHER_ADDONS = PACKAGES / "odoo" / "addons"
-# dev/test --other-addons: the one that is installed with ours in all databases
-WITH_ADDON = os.environ.get("DEV_WITH_ADDON")
-WITH_ADDON_ENVIRON = PACKAGES_ENVIRON if WITH_ADDON else {}
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
-FILESTORE = ENVIRONMENT.data / "filestore"
+# The only reason to skip a test: it is about something that this series does not have.
+ABSENT = "not in this Odoo: "
+ENVIRONMENT = None  # pytest's configuration sets it, before it collects the tests
+
+
+def use(environment):
+    """Use an environment for everything in this module."""
+    global ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, WITH_ADDON
+    ENVIRONMENT = environment
+    OTHER_ADDONS = environment.packages / "odoo" / "addons"
+    PACKAGES_ENVIRON = {"PYTHONPATH": f"{environment.odoo_path}:{environment.packages}"}
+    WITH_ADDON = environment.with_addon
 
 
 def psql(database, query):
     """Run a query and return its rows as lists of strings."""
-    return plain_psql(ENVIRONMENT, database, query)
+    return ENVIRONMENT.cluster.psql(database, query)
 
 
 @contextlib.contextmanager
 def locked(database, table, condition):
     """Lock rows of a table, as a transaction that has changed them does."""
-    connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database)
+    connection = psycopg2.connect(
+        host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database, options="-c lock_timeout=10s"
+    )
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute(f"SELECT FROM {table} WHERE {condition} FOR UPDATE")
         assert cursor.rowcount
@@ -52,25 +57,27 @@ def locked(database, table, condition):
 
 def odoo_command(*arguments, addons=()):
     """Return the command that starts Odoo with the addons of dev/ in its path."""
+    options, settings = odoo_settings(addons)
+    return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=settings["addons"])
+
+
+def odoo_settings(addons=(), environ=()):
+    """Return the options, the addons and the environment variables of each Odoo."""
     addons = [DEV / "addons", *([OTHER_ADDONS] if WITH_ADDON else []), *addons]
     options = [load("op_single_session_login_saml")] if WITH_ADDON == "auth_saml" else []
-    return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=addons)
+    environ = {**(PACKAGES_ENVIRON if WITH_ADDON else {}), **dict(environ)}
+    return options, {"addons": addons, "environ": environ}
 
 
-def load(name):
-    """Return the option that loads a module into the server, with the modules loaded by default."""
-    return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), name])}"
+def load(*names):
+    """Return the option that loads modules into the server, with the modules loaded by default."""
+    return f"--load={','.join([*(name for name in ('base', 'rpc', 'web') if has_module(ENVIRONMENT, name)), *names])}"
 
 
 def odoo(*arguments, script=None, addons=(), environ=()):
     """Run Odoo until it stops, optionally with a script for its shell; return what it printed."""
-    command = [*odoo_command(addons=addons), "--max-cron-threads=0", "--no-http", *arguments]
-    if script:
-        command.insert(command.index(str(ENVIRONMENT.odoo_bin)) + 1, "shell")
-    environ = {**odoo_environ(ENVIRONMENT), **WITH_ADDON_ENVIRON, **dict(environ)}
-    done = subprocess.run(command, input=script or "", env=environ, capture_output=True, text=True, check=False)
-    assert not done.returncode and "Traceback" not in done.stderr, done.stderr[-4000:]
-    return done.stdout
+    options, settings = odoo_settings(addons, environ)
+    return run_odoo(ENVIRONMENT, *options, *arguments, script=script, **settings)
 
 
 class Server(TCPExecutor):
@@ -105,7 +112,7 @@ class Server(TCPExecutor):
             "127.0.0.1",
             self.port,
             timeout=120,
-            envvars={**odoo_environ(ENVIRONMENT), **WITH_ADDON_ENVIRON, **dict(environ)},
+            envvars={**odoo_environ(ENVIRONMENT), **odoo_settings(environ=environ)[1]["environ"]},
             expected_returncode=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -115,7 +122,7 @@ class Server(TCPExecutor):
     def start(self):
         self.sessions.parent.mkdir(parents=True, exist_ok=True)
         if not (self.data / "filestore").exists():
-            (self.data / "filestore").symlink_to(FILESTORE)
+            (self.data / "filestore").symlink_to(ENVIRONMENT.cluster.filestore)
         self.started.append(self)
         return super().start()
 
@@ -176,8 +183,7 @@ class Device:
         """Open a page with a form, and keep the token that the form must send."""
         separator = "&" if "?" in path else "?"
         page = self.get(f"{path}{separator}db={self.database}").text
-        self.token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page)
-        self.token = self.token.group(1) or self.token.group(2)
+        self.token = find_token(page)
 
     def send_login(self, login, password=PASSWORD, path="/web/login"):
         """Send the form of the open page, and return the answer."""
@@ -238,6 +244,11 @@ class Device:
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
         return finish
+
+
+def find_token(page):
+    """Return the token that the form of a page must send."""
+    return next(filter(None, re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page).groups()))
 
 
 def identifier_of(sid):

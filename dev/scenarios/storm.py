@@ -1,16 +1,13 @@
-"""What dev/storm runs: rounds of simultaneous logins, between requests, logouts and changes of the bypass."""
+"""Rounds of simultaneous logins, between requests, logouts and changes of the bypass."""
 
 import json
-import os
 import random
-import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from servers import PASSWORD, STATUS, Device, Server, identifier_of, stored
+from servers import PASSWORD, STATUS, Device, identifier_of, stored
 
 AT_ONCE = 8
 LOGIN = "storm"
@@ -140,32 +137,3 @@ class Storm:
 
 def uid_of(device):
     return device.uid
-
-
-def rage(database, rounds, seed, has_addon):
-    """Run the storm on a server of its own. With one database, each request has a database."""
-    with Server([database], Path(os.environ["DEV_OUTPUT"]) / database) as server:
-        storm = Storm(server, database, seed, has_addon)
-        storm.run(rounds)
-        # Odoo logs this for a transaction that it then repeats
-        storm.failures += [line for line in server.unexpected_log_lines() if "could not serialize access" not in line]
-    return storm
-
-
-def main(rounds, seed):
-    print(f"{rounds} rounds of {AT_ONCE} simultaneous logins, seed {seed}", flush=True)
-    databases = json.loads(os.environ["DEV_DATABASES"])
-    plain = rage(databases["plain"], max(rounds // 10, 1), seed, has_addon=False)
-    storm = rage(databases["addon"], rounds, seed, has_addon=True)
-    for name, one in (("without the addon", plain), ("with the addon", storm)):
-        print(f"answers {name}: {', '.join(f'{count} x {code}' for code, count in sorted(one.answers.items()))}")
-        for failure in one.failures:
-            print(failure)
-    errors = {code for code in storm.answers if code >= 500} - set(plain.answers)
-    held = not (plain.failures or storm.failures or errors)
-    print("the promise held" if held else "the promise did NOT hold")
-    return int(not held)
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

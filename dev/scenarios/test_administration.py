@@ -4,6 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from test_browsers import expect_language
 
 from servers import PASSWORD, Device, alive, odoo, psql, skip_without_devices
 
@@ -72,7 +73,9 @@ def test_end_session(administrator, open_tab, login):
     expect(row.locator("[name=end_reason]")).to_have_text("")
     row.get_by_role("button", name="End session").click()
     prove_identity(administrator)
-    employee.expect_notification("Your session has ended", "administrator ended this session", "about to refresh", seconds=2)
+    employee.expect_notification(
+        "Your session has ended", "administrator ended this session", "about to refresh", seconds=2
+    )
     employee.screenshot("ended-by-administrator-notification")
     expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
@@ -277,13 +280,14 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("lang", TEXTS)
-def test_languages(open_tab, admin, lang):
+def test_languages(launch_in, open_tab, admin, lang):
     title, state, box = TEXTS[lang]
     [user] = admin.call("res.users", "search", [["login", "=", "max"]])["result"]
-    assert admin.call("res.users", "write", [user], {"lang": lang})["result"]
+    assert admin.call("res.users", "write", [user], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
     try:
-        open_tab().login("max")
-        tab = open_tab().login("max")
+        first = open_tab(browser=launch_in(lang.replace("_", "-"))).login("max")
+        tab = open_tab().log_in("max")
+        expect_language(first, "backend", lang)
         tab.open("/web#action=op_single_session_login.op_single_session_login_action")
         expect(tab.page.locator(".o_breadcrumb")).to_contain_text(title)
         expect(rows_of(tab, "max").nth(1)).to_contain_text(state)

@@ -77,7 +77,12 @@ def test_import_that_is_only_tested(single_database_server, login):
     server = single_database_server
     device, admin = Device(server).login(login), Device(server).login("admin", "admin")
     uid = device.uid
-    values = {"res_model": "res.users", "file": f".id,password\n{uid},another\n", "file_name": "users.csv", "file_type": "text/csv"}
+    values = {
+        "res_model": "res.users",
+        "file": f".id,password\n{uid},another\n",
+        "file_name": "users.csv",
+        "file_type": "text/csv",
+    }
     wizard = admin.call("base_import.import", "create", values)["result"]
     options = {"quoting": '"', "separator": ",", "encoding": "utf-8", "has_headers": True}
     fields = [".id", "password"]

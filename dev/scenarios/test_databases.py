@@ -133,6 +133,25 @@ def module(device, button):
     assert "result" in answer, answer
 
 
+# What is left of the addon in a database.
+LEFT = r"""
+    SELECT 'table', table_name FROM information_schema.tables WHERE table_name LIKE '%single\_session%'
+    UNION SELECT 'column', table_name FROM information_schema.columns WHERE column_name = 'allow_multiple_sessions'
+    UNION SELECT 'constraint', conname FROM pg_constraint WHERE conname LIKE '%single\_session%'
+    UNION SELECT 'model', model FROM ir_model WHERE model LIKE '%single.session%'
+    UNION SELECT 'field', name FROM ir_model_fields
+           WHERE name = 'allow_multiple_sessions' OR model LIKE '%single.session%'
+    UNION SELECT 'external id', name FROM ir_model_data WHERE module = 'op_single_session_login'
+    UNION SELECT 'parameter', key FROM ir_config_parameter WHERE key LIKE '%single\_session%'
+    UNION SELECT 'view', name FROM ir_ui_view WHERE arch_db::text LIKE '%allow_multiple_sessions%'
+    UNION SELECT 'menu', name::text FROM ir_ui_menu WHERE name::text LIKE '%Login Sessions%'
+    UNION SELECT 'action', name::text FROM ir_actions
+           WHERE name::text LIKE '%Login Sessions%' OR name::text LIKE '%multiple sessions%'
+    UNION SELECT 'state', state FROM ir_module_module
+           WHERE name = 'op_single_session_login' AND state != 'uninstalled'
+"""
+
+
 def test_install_and_uninstall(plain_server):
     """The first login after the installation ends older sessions. Uninstalling ends none."""
     server = plain_server
@@ -150,17 +169,7 @@ def test_install_and_uninstall(plain_server):
     assert alive(new, bob, admin) == [True, True, True]
     assert alive(Device(server).login("ada"), new) == [True, True]
     [database] = server.databases
-    queries = (
-        "SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%single_session%'",
-        "SELECT column_name FROM information_schema.columns WHERE column_name = 'allow_multiple_sessions'",
-        "SELECT name FROM ir_model_fields WHERE name = 'allow_multiple_sessions' OR model LIKE '%single.session%'",
-        "SELECT model FROM ir_model WHERE model LIKE '%single.session%'",
-        "SELECT key FROM ir_config_parameter WHERE key LIKE '%single_session%'",
-        "SELECT name FROM ir_model_data WHERE module = 'op_single_session_login'",
-        "SELECT conname FROM pg_constraint WHERE conname LIKE '%single_session%'",
-        "SELECT arch_db FROM ir_ui_view WHERE arch_db::text LIKE '%allow_multiple_sessions%'",
-    )
-    assert [row for query in queries for row in psql(database, query)] == []
+    assert psql(database, LEFT) == []
     assert server.unexpected_log_lines() == []
 
 

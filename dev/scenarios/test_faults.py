@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from devtools.test import has_module
+from devtools.environment import has_module
 from servers import (
     ENVIRONMENT,
     Device,
@@ -13,6 +13,7 @@ from servers import (
     odoo,
     skip_without,
     skip_without_devices,
+    wait_until,
 )
 
 
@@ -23,8 +24,11 @@ def test_running_request_reopens_nothing(server, login, path):
     second = Device(server)
     second.open_login_page()
     params = {"model": "res.users", "method": "context_get", "args": [], "kwargs": {}}
-    finish = first.hold_back(f"{path}?debug=1", {"params": params if "call_kw" in path else {}})
-    second.send_login(login)  # takes longer than the other request needs to load its session
+    lines = server.log.read_text().count(line := f"{'LOADED' if 'call_kw' in path else 'AUTHENTICATED'} {path}")
+    held_back = f"{path}?debug=1&fault=held back".replace(" ", "%20")
+    finish = first.hold_back(held_back, {"params": params if "call_kw" in path else {}})
+    wait_until(lambda: server.log.read_text().count(line) > lines)
+    second.send_login(login)
     assert not server.files_of(first.sid)
     answer = finish()
     if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before the session check

@@ -1,7 +1,6 @@
 """Several machines: servers that share only the database, and sessions in PostgreSQL or Redis."""
 
 import contextlib
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,7 +66,7 @@ def session_db(sessions):
 def redis(folder):
     """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
     port = free_port()
-    command = [os.environ["DEV_REDIS"], "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    command = [str(ENVIRONMENT.redis), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
     with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
         settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False"}
         yield load("redis_session_store"), {"environ": {**PACKAGES_ENVIRON, **settings}, "addons": [OTHER_ADDONS]}

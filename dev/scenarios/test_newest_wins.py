@@ -11,10 +11,11 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import PASSWORD, WITH_ADDON, Device, alive, locked, psql, skip_without, skip_without_devices, stored
+from servers import PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
 
 pytestmark = pytest.mark.core
-ROUNDS = 5 if WITH_ADDON else 30
+in_tests = pytest.mark.in_tests
+ROUNDS = 5  # dev/storm has more
 AT_ONCE = 8
 
 
@@ -47,12 +48,14 @@ def test_second_login_ends_first(server, login):
     assert re.fullmatch(f"Single session: ENDED {facts}", line.strip())
 
 
+@in_tests
 def test_third_login_ends_second(server, login):
     devices = [Device(server).login(login) for _ in range(3)]
     assert alive(*devices) == [False, False, True]
     assert [bool(server.files_of(device.sid)) for device in devices] == [False, False, True]
 
 
+@in_tests
 def test_portal_user(server):
     devices = [Device(server).login("pia") for _ in range(2)]
     assert alive(*devices) == [False, True]
@@ -84,6 +87,7 @@ def test_login_waits_for_no_device(server, login):
         assert alive(first, second) == [False, True]
 
 
+@in_tests
 def test_bypass(server, login, set_bypass):
     set_bypass(True)
     devices = [Device(server).login(login) for _ in range(3)]
@@ -94,6 +98,7 @@ def test_bypass(server, login, set_bypass):
     assert alive(*devices, newest) == [False, False, False, True]
 
 
+@in_tests
 def test_bypass_checked_later_reopens_nothing(server, login, set_bypass):
     first = Device(server).login(login)
     [file] = server.files_of(first.sid)
@@ -132,6 +137,7 @@ def uid_of(device):
     return device.uid
 
 
+@in_tests
 def test_rotation(server, login):
     first = Device(server).login(login)
     [file] = server.files_of(first.sid)
@@ -151,6 +157,7 @@ def test_rotation(server, login):
     assert alive(first, rotated) == [False, False]
 
 
+@in_tests
 def test_external_api_ends_no_session(server, login):
     first = Device(server).login(login)
     database = first.database
@@ -193,6 +200,7 @@ def make_api_key(device, password="admin"):
     return device.prove_identity(answer, password)["result"]["context"]["default_key"]
 
 
+@in_tests
 def test_wrong_password_ends_no_session(server, login):
     first = Device(server).login(login)
     other = Device(server)
@@ -201,6 +209,7 @@ def test_wrong_password_ends_no_session(server, login):
     assert alive(first, other) == [True, False]
 
 
+@in_tests
 def test_become_superuser(server):
     first = Device(server).login("eve")
     first.get("/web/become")
@@ -209,6 +218,7 @@ def test_become_superuser(server):
     assert alive(first, second) == [False, True]
 
 
+@in_tests
 def test_login_again_in_the_same_browser(server, login, people):
     other = people.pop()
     elsewhere = Device(server).login(other)

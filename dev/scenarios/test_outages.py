@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import shutil
 import socket
 import string
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from servers import PASSWORD, STATUS, Device, Server, alive, psql, wait_until
+from servers import ENVIRONMENT, PASSWORD, STATUS, Device, Server, alive, psql, wait_until
 
 
 @pytest.mark.parametrize(
@@ -180,7 +179,7 @@ def test_bus_port_is_closed(databases, folder, login):
 def test_clock_is_set_back(databases, folder, login, people):
     offset = folder / "offset"
     environ = {
-        "LD_PRELOAD": os.environ["DEV_FAKETIME"],
+        "LD_PRELOAD": str(ENVIRONMENT.faketime),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -24,17 +24,17 @@ session = env["pos.session"].create({{"user_id": env.uid, "config_id": config.id
 open_till = session.set_opening_control if hasattr(session, "set_opening_control") else session.set_cashbox_pos
 open_till(0, "")
 env.cr.commit()
-print(f"config={{config.id}}.")
 """
 
 
 @pytest.fixture(scope="module")
-def shop(make_database, plain_database, folder):
+def shop(make_database, make_template, plain_database, folder):
     """The address of a site with a Point of Sale and a website, the Point of Sale's path, and the database."""
-    database = make_database("pos", plain_database)
-    odoo("-d", database, "-i", "op_single_session_login,point_of_sale,website", "--stop-after-init")
-    printed = odoo("-d", database, script=SHOP.format(password=PASSWORD))
-    config = printed.split("config=")[1].split(".")[0]
+    script = SHOP.format(password=PASSWORD)
+    template = make_template("shop", plain_database, "-i", "point_of_sale,website", script=script)
+    database = make_database("pos", template)
+    odoo("-d", database, "-i", "op_single_session_login")
+    [[config]] = psql(database, "SELECT id FROM pos_config WHERE name = 'Kiosk'")
     with Server([database], folder / "pos") as server, Proxy(server, folder / "nginx-pos") as proxy:
         yield proxy.url, f"/pos/ui?config_id={config}", database
         assert server.unexpected_log_lines() == []

@@ -23,9 +23,18 @@ class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
 
     @classmethod
+    def _match(cls, path_info):
+        """Log that the session of a request is loaded, before this addon checks it and the body is read."""
+        if request.httprequest.args.get("fault") == "held back":
+            _logger.info("LOADED %s", path_info)
+        return super()._match(path_info)
+
+    @classmethod
     def _authenticate(cls, endpoint):
         """Say in the answer whether the request was one of a user, as addons that log out after a while see it."""
         super()._authenticate(endpoint)
+        if request.httprequest.args.get("fault") == "held back":
+            _logger.info("AUTHENTICATED %s", request.httprequest.path)
         if request.session.uid:
             request.future_response.headers["X-Fault-User"] = str(request.session.uid)
 

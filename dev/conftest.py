@@ -1,0 +1,297 @@
+import contextlib
+import functools
+import os
+import pickle
+import subprocess
+from pathlib import Path
+
+import pytest
+from browsers import Proxy, Tab
+from playwright.sync_api import Error, expect
+
+import servers
+from devtools.databases import copy_database, make_once
+from devtools.environment import DEV
+from devtools.postgresql import make_cluster
+from devtools.postgresql import running as postgresql
+from servers import ABSENT, PASSWORD, Device, Server, odoo_settings
+
+# Stops the requests that Chromium sends by itself.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+# A host that Chromium does not trust as it trusts localhost: it sends no Sec-Fetch-* headers there.
+HOSTS = "--host-resolver-rules=MAP odoo.test 127.0.0.1"
+FAILED = pytest.StashKey()
+expect.set_options(timeout=20_000)  # for a busy machine; where time matters, a test says so
+ADDONS = "op_single_session_login,op_single_session_login_faults"
+LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
+PEOPLE = ["ada", "bob", *(f"user{number}" for number in range(160))]
+USERS = f"""
+from odoo import Command
+def user(login, group="base.group_user", **values):
+    field = "group_ids" if "group_ids" in env["res.users"] else "groups_id"
+    groups = [Command.set([env.ref(group).id])]
+    return env["res.users"].with_context(no_reset_password=True).create(
+        dict(values, name=login, login=login, password={PASSWORD!r}, **{{field: groups}}))
+for lang in {LANGUAGES}:
+    env["res.lang"]._activate_lang(lang)
+env["ir.module.module"].search([("name", "in", ["web", "portal"])])._update_translations({LANGUAGES})
+for login in {PEOPLE}:
+    user(login)
+user("pia", "base.group_portal")
+user("eve", "base.group_system")
+user("max", "base.group_erp_manager")
+env.ref("base.user_admin").password = "admin"  # again, as cheap as the others
+env.cr.commit()
+"""
+# The modules of tests that take longest start first, so that both workers end at the same time.
+LONGEST = "test_browsers test_fuzzing test_point_of_sale test_in_odoo test_administration test_machines".split()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--environment", type=Path, help="the file that dev/test describes the environment in")
+    parser.addoption("--rounds", type=int, default=30, help="how many rounds a storm has (default: %(default)s)")
+    parser.addoption("--seed", type=int, default=0, help="the seed of a storm")
+
+
+def pytest_configure(config):
+    servers.use(pickle.loads(config.option.environment.read_bytes()))  # noqa: S301 written by dev/test
+
+
+def pytest_collection_modifyitems(config, items):
+    if not servers.ENVIRONMENT.with_addon:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("in_tests")])
+        items[:] = [item for item in items if not item.get_closest_marker("in_tests")]
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.module.__name__, len(order)))
+
+
+# ----------------------------------------------------------------
+# Databases and servers. Each process of pytest has its own.
+# ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def environment():
+    return servers.ENVIRONMENT
+
+
+@pytest.fixture(scope="session")
+def worker(request):
+    """The name of this process, in the names of its databases and folders."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw")
+
+
+@pytest.fixture(scope="session")
+def folder(environment, worker):
+    path = environment.output / worker
+    path.mkdir(exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_database(environment, worker):
+    """Create databases of this run. dev/test drops them at the end."""
+
+    def make(name, template=environment.template):
+        name = f"{name}_{worker}_{environment.run}"
+        copy_database(environment.cluster, template, name)
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_template(environment):
+    """Create databases to be copied, once for all runs."""
+    options, settings = odoo_settings()
+
+    def make(name, template, *arguments, modules=(), script=None):
+        files = sorted(path for module in modules for path in module.rglob("*") if path.is_file())
+        content = [(str(path), path.read_bytes()) for path in files if path.suffix != ".pyc"]
+        arguments = [*options, *arguments]
+        return make_once(environment, name, template, *arguments, script=script, content=content, **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def people():
+    return list(PEOPLE)
+
+
+@pytest.fixture(scope="session")
+def plain_database(environment, make_template):
+    """A database with users, whose passwords cost next to nothing, and without the addon."""
+    load = "op_single_session_login_load"
+    return make_template("plain", environment.template, "-i", load, modules=[DEV / "addons" / load], script=USERS)
+
+
+@pytest.fixture(scope="session")
+def addon_database(environment, make_template, plain_database):
+    """A database with the addon that no server uses, to be copied."""
+    modules = [environment.addon_folder, DEV / "addons" / "op_single_session_login_faults"]
+    names = ",".join(filter(None, [ADDONS, environment.with_addon]))
+    return make_template("addon", plain_database, "-i", names, modules=modules)
+
+
+@pytest.fixture(scope="session")
+def databases(make_database, addon_database):
+    """Two databases with the addon. Users have the same ids in both."""
+    return [make_database(name, addon_database) for name in ("first", "second")]
+
+
+@pytest.fixture(scope="session")
+def shared_server(databases, folder):
+    with Server(databases, folder / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server):
+    """The server of most scenarios. Each of them must leave its log clean."""
+    before = len(shared_server.unexpected_log_lines())
+    yield shared_server
+    assert shared_server.unexpected_log_lines()[before:] == []
+
+
+@pytest.fixture(scope="session")
+def single_database_server(databases, folder):
+    """With several databases, Odoo loses the login form's database when it retries a request."""
+    with Server(databases[:1], folder / "single") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_with_own_postgresql(environment, databases, folder):
+    """A server with a PostgreSQL of its own, and a context manager that stops it."""
+    shared = environment.cluster
+    (folder / "postgresql").mkdir()
+    own = make_cluster(folder / "postgresql", shared.programs, shared.libraries)
+    with contextlib.ExitStack() as running:
+        cluster = running.enter_context(contextlib.ExitStack())
+        cluster.enter_context(postgresql(own))
+
+        @contextlib.contextmanager
+        def outage():
+            cluster.close()
+            try:
+                yield
+            finally:
+                cluster.enter_context(postgresql(own))
+
+        copy_to_cluster(shared, own, databases[0])
+        options = [f"--db_host={own.sockets}"]
+        yield running.enter_context(Server(databases[:1], folder / "own-postgresql", *options)), outage
+
+
+def copy_to_cluster(source, target, database):
+    options = ["-U", "odoo", "-h"]
+    dump = [source.programs / "pg_dump", *options, source.sockets, database]
+    sql = subprocess.run(dump, env=source.environ, capture_output=True, check=True).stdout
+    target.psql("postgres", f'CREATE DATABASE "{database}"')
+    restore = [target.programs / "psql", *options, target.sockets, "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database]
+    subprocess.run(restore, env=target.environ, input=sql, stdout=subprocess.DEVNULL, check=True)
+
+
+@pytest.fixture
+def login(people, plain_database):
+    """The login of a user of all databases that no other test has used."""
+    return people.pop()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(environment, browser_type_launch_args):
+    return {**browser_type_launch_args, "executable_path": str(environment.chromium)}
+
+
+@pytest.fixture(scope="module")
+def launch_in(launch_browser):
+    """Start a Chromium in a language. It is an option of the program, since websockets do not use that of a page.
+
+    A module has one for each language. After 30 seconds, Playwright kills a browser that does not close. For a
+    context to close, it waits forever, so these stay open.
+    """
+    with contextlib.ExitStack() as browsers:
+
+        @functools.cache
+        def launch(lang):
+            return browsers.enter_context(launch_browser(args=[*QUIET, HOSTS, f"--accept-lang={lang}"]))
+
+        yield launch
+
+
+@pytest.fixture(scope="module")
+def browser(launch_in):
+    return launch_in("en-US")
+
+
+@pytest.fixture(scope="module")
+def site(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site_without_websocket(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx-without-websocket", websocket=False) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site_in_frames(single_database_server, folder):
+    with Proxy(single_database_server, folder / "nginx-frames", frames=True) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def admin(single_database_server):
+    return Device(single_database_server).login("admin", "admin")
+
+
+@pytest.fixture
+def poll_every(admin):
+    """Set the poll interval, in seconds, for pages that are opened later."""
+
+    def write(seconds):
+        assert "error" not in admin.call(
+            "ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds)
+        )
+
+    yield write
+    write(30)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show the end of the servers' logs when a scenario fails. A skipped one fails, unless it may be skipped."""
+    report = yield
+    if report.skipped and (servers.ENVIRONMENT.series == "19.0" or ABSENT not in str(report.longrepr)):
+        report.outcome, report.longrepr = "failed", f"Skipped: {report.longrepr}"
+    if report.failed:
+        item.stash[FAILED] = True
+        for server in filter(lambda server: server.log.is_file(), Server.started):
+            report.sections.append((str(server.log), server.log.read_text()[-2000:]))
+    return report
+
+
+@pytest.fixture
+def open_tab(browser, output_path, request):
+    """Open a tab with cookies of its own; if the scenario fails, keep a screenshot and a trace of each."""
+    tabs = []
+
+    def open_one(url=None, browser=browser, **options):
+        context = browser.new_context(**options)
+        # without screenshots: those of each frame take as much time as everything else
+        context.tracing.start(snapshots=True)
+        tabs.append(Tab(context, url or request.getfixturevalue("site").url))
+        return tabs[-1]
+
+    yield open_one
+    for number, tab in enumerate(tabs if FAILED in request.node.stash else []):
+        # Closed by the scenario, or it does not answer: then no trace either, since that call has no limit of time.
+        with contextlib.suppress(Error):
+            tab.page.screenshot(path=f"{output_path}/screenshot-{number}.png", timeout=5_000)
+            tab.page.context.tracing.stop(path=f"{output_path}/trace-{number}.zip")
+    for page in (page for tab in tabs for page in tab.page.context.pages):
+        with contextlib.suppress(Error):
+            page.goto("about:blank", timeout=5_000)  # and stop all that it does
