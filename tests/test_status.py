@@ -334,15 +334,16 @@ class TestLoginPage(StatusCase):
         self.assertEqual(self.status(first)["state"], "ended", "other tabs still get the reason")
 
     def test_login_is_not_filled_in(self):
-        """Lists and logs show identifiers. An identifier does not tell whose session it was."""
-        first = self.login()
-        self.login()
+        """The first half of the session id, which lists and logs show, tells nobody whose session it was."""
+        user = new_test_user(self.env, "ada.lovelace@example.com", password=PASSWORD)
+        first = self.login(user)
+        self.login(user)
         half = Device(self)
         half.cookies["session_id"] = first.identifier + "0" * len(first.identifier)
         for device in (first, half):
             page = device.request("/web/login")
             self.assertIn(self.REASON, page.text)
-            self.assertNotIn(self.user.login, page.text)
+            self.assertNotIn(user.login, page.text)
             self.assertEqual(page.headers["Cache-Control"], "no-store")
 
     def test_links_to_a_new_password(self):
