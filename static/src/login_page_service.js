@@ -5,8 +5,8 @@ import { cookie } from "@web/core/browser/cookie";
 import { registry } from "@web/core/registry";
 
 /**
- * Remembers that the login page has shown why the session ended, since it shows so once. The server
- * cannot know it: pages are fetched in advance, rendered in hidden tabs, or read by a script.
+ * Remembers that the login page has shown why the session ended, since it shows the reason once. The
+ * server can't know it: pages are fetched in advance, rendered in hidden tabs, or read by a script.
  */
 export const loginPageService = {
     start() {

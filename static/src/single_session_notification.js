@@ -87,15 +87,15 @@ export class EndNotification {
     }
 
     /**
-     * Goes to the login page without a click. If that page logs in whatever its parameters say, each
-     * of two browsers does so once. Then both stay and show the reason.
+     * Opens the login page without a click. If that page always logs in, whatever its parameters
+     * say, each of two browsers does so once. Then both stay and show the reason.
      */
     leaveByItself() {
         browser.localStorage.setItem(LEFT_AT, Date.now());
         this.leave(NO_SINGLE_SIGN_ON);
     }
 
-    /** Goes to the login page, which leads back to this page. */
+    /** Opens the login page. After logging in, users return to this page. */
     leave(parameters = {}) {
         browser.clearTimeout(this.timer);
         this.state = "leaving";

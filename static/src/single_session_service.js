@@ -39,7 +39,7 @@ export class SingleSession {
         delete window.odoo.singleSession;
     }
 
-    /** Listens to all that may mean an end. 17.0 and 18.0 have the names without "BUS:". */
+    /** Listens to what may mean that the session has ended. 17.0 and 18.0 omit "BUS:". */
     subscribe({ bus }, bus_service) {
         const on = (target, types, callback) => {
             for (const type of types) {
@@ -51,7 +51,8 @@ export class SingleSession {
             if (detail?.code === SESSION_EXPIRED) {
                 this.requests.ask(true);
             } else {
-                // A proxy may lose the code. Not at once: a server that stops disconnects all pages.
+                // A proxy may lose the code. Do not ask at once: a server that stops disconnects
+                // all pages.
                 browser.setTimeout(ask, DELAY * Math.random());
             }
         });
@@ -124,7 +125,7 @@ function preventQuestion(ev) {
 
 /**
  * Returns whether a page around this one runs the service for both, as around the website's preview.
- * Only pages of the same origin show their frames that they are around them.
+ * A frame can see the page around it only if both have the same origin.
  */
 function isInsideService({ frameElement, parent }) {
     return frameElement && (parent.odoo?.singleSession || isInsideService(parent));
