@@ -281,8 +281,8 @@ def open_tab(browser, output_path, request):
 
     def open_one(url=None, browser=browser, **options):
         context = browser.new_context(**options)
-        # without screenshots: those of each frame take as much time as everything else
-        context.tracing.start(snapshots=True)
+        # without screenshots and snapshots, which take as much time as everything else
+        context.tracing.start()
         tabs.append(Tab(context, url or request.getfixturevalue("site").url))
         return tabs[-1]
 
