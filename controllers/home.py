@@ -25,7 +25,7 @@ class Home(home.Home):
             return
         # Only the holder of the ended session's cookie may read what follows.
         response.headers["Cache-Control"] = "no-store"
-        # which session's, without its number; each database has its own
+        # names the entry without showing its id, and differs in each database
         shown = hmac(entry.env, SHOWN, entry.id)
         if request.httprequest.cookies.get(SHOWN) != shown:
             response.qcontext["single_session_shown"] = shown

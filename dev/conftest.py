@@ -12,7 +12,7 @@ from playwright.sync_api import Error, expect
 import servers
 from devtools.databases import copy_database, make_once
 from devtools.environment import DEV
-from devtools.postgresql import make_cluster
+from devtools.postgresql import make_cluster, make_standby
 from devtools.postgresql import running as postgresql
 from servers import ABSENT, PASSWORD, Device, Server, odoo_settings
 
@@ -182,6 +182,22 @@ def server_with_own_postgresql(environment, databases, folder):
         copy_to_cluster(shared, own, databases[0])
         options = [f"--db_host={own.sockets}"]
         yield running.enter_context(Server(databases[:1], folder / "own-postgresql", *options)), outage
+
+
+@pytest.fixture
+def lagging_server(environment, databases, folder):
+    """A server that reads from a hot standby, with both clusters and a function that stops the standby's replay."""
+    shared = environment.cluster
+    (folder / "replicated").mkdir()
+    primary = make_cluster(folder / "replicated", shared.programs, shared.libraries)
+    with contextlib.ExitStack() as running:
+        running.enter_context(postgresql(primary))
+        copy_to_cluster(shared, primary, databases[0])
+        standby = make_standby(primary, folder / "standby")
+        running.enter_context(postgresql(standby))
+        options = [f"--db_host={primary.sockets}", f"--db_replica_host={standby.sockets}"]
+        server = running.enter_context(Server(databases[:1], folder / "lagging", *options))
+        yield server, primary, lambda: standby.psql("postgres", "SELECT pg_wal_replay_pause()")
 
 
 def copy_to_cluster(source, target, database):

@@ -5,11 +5,11 @@ from . import session_store  # Odoo's session store: identifiers, finding and de
 from . import client  # the browser, the platform and the IP address of a request
 from . import devices  # Odoo's own devices: the only place that knows res.device.log
 from . import transaction  # work in a transaction of its own
-from . import request_state  # what the addon knows of the current request
+from . import request_state  # what the addon knows about the current request
 from . import op_single_session_login  # the login log: the session check, registering logins
 from . import op_single_session_login_end  # ending sessions, recording ends, cleanup, the vacuum
 from . import op_single_session_login_list  # display names, and why a session ended
 from . import res_users  # the bypass; where Odoo asks for a session's token
-from . import ir_http  # what a request begins and ends with
+from . import ir_http  # the beginning and the end of a request
 from . import ir_websocket  # what a websocket may subscribe to
 from . import bus_bus  # what a websocket is sent

@@ -4,13 +4,7 @@ import re
 from ipaddress import ip_address
 
 # Names of werkzeug that need more than a capital letter.
-NAMES = {
-    "chromeos": "ChromeOS",
-    "ipad": "iPad",
-    "iphone": "iPhone",
-    "macos": "macOS",
-    "msie": "Internet Explorer",
-}
+NAMES = {"chromeos": "ChromeOS", "ipad": "iPad", "iphone": "iPhone", "macos": "macOS", "msie": "Internet Explorer"}
 
 
 def get_client(httprequest):

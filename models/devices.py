@@ -4,29 +4,22 @@ The only file that knows that model. 17.0 has no devices: the functions find not
 ``session_identifier`` serves both queries.
 """
 
-from odoo.tools import SQL
-
 
 def find_used_since(env, date, identifiers):
     """Return the identifiers whose sessions were used since a date, on any machine.
 
-    Odoo writes a session's activity once an hour. Stores with short ids need no devices: all machines share them.
+    Odoo writes a session's activity once an hour. Sessions with short ids have no devices. They need none: all
+    machines share the stores that make such ids.
 
     :rtype: set
     """
     if "res.device.log" not in env or not identifiers:
         return set()
-    env.cr.execute(
-        SQL(
-            """
-            SELECT DISTINCT session_identifier
-              FROM res_device_log
-             WHERE session_identifier = ANY(%s) AND last_activity > %s AND revoked IS NOT TRUE
-            """,
-            identifiers,
-            date,
-        )
-    )
+    query = """
+        SELECT DISTINCT session_identifier FROM res_device_log
+         WHERE session_identifier = ANY(%s) AND last_activity > %s AND revoked IS NOT TRUE
+    """
+    env.cr.execute(query, [identifiers, date])
     return {identifier for [identifier] in env.cr.fetchall()}
 
 
@@ -37,15 +30,9 @@ def revoke(env, identifiers):
     """
     if "res.device.log" not in env or not identifiers:
         return
-    env.cr.execute(
-        SQL(
-            """
-            UPDATE res_device_log SET revoked = TRUE WHERE id IN (
-                   SELECT id
-                     FROM res_device_log
-                    WHERE session_identifier = ANY(%s) AND revoked IS NOT TRUE
-                      FOR UPDATE SKIP LOCKED)
-            """,
-            identifiers,
-        )
-    )
+    query = """
+        UPDATE res_device_log SET revoked = TRUE WHERE id IN (
+               SELECT id FROM res_device_log WHERE session_identifier = ANY(%s) AND revoked IS NOT TRUE
+                  FOR UPDATE SKIP LOCKED)
+    """
+    env.cr.execute(query, [identifiers])

@@ -43,7 +43,7 @@ class IrHttp(models.AbstractModel):
     def _check_single_session(cls):
         """Remove the user from a session that has ended, and from that of a status request.
 
-        Other addons would take a status request for activity.
+        Other addons would treat a status request as activity.
         """
         state = get_request_state()
         session = state.session
@@ -61,7 +61,7 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _bond(cls, session, identifier):
-        """Give a session that no login has registered an entry, for the next login of its user to end it."""
+        """Give an entry to a session that no login has registered, so that the next login of its user ends it."""
         log = request.env["op.single.session.login"]
         if request.env["res.users"]._is_session_valid(session, session.sid):
             if call_in_new_transaction(log._import_sessions, {identifier: session.uid}):
@@ -88,26 +88,19 @@ class IrHttp(models.AbstractModel):
             # Between the password and the second factor: another holder of the ended session's cookie
             # would only need the second factor.
             return request.env["op.single.session.login"]._is_ended(session_store.get_identifier(session.sid))
-        return (
-            state.has_logged_in
-            and not state.is_registered
-            and session.can_save
-            and request.env["res.users"]._is_session_valid(session, session.sid)
-        )
+        if not state.has_logged_in or state.is_registered or not session.can_save:
+            return False
+        return request.env["res.users"]._is_session_valid(session, session.sid)
 
     @classmethod
     def _follow_session(cls, state):
-        """Record what has become of the session that came, now that Odoo has saved the one that it made of it."""
+        """Record what has become of the session that the request came with, after Odoo has saved its successor."""
         if state.login:
             state.discard_unsaved_login()
         elif state.has_lost_session:
-            log = request.env["op.single.session.login"]
-            if state.uid:
-                clean_up = partial(call_in_new_transaction, log._clean_up_left, state.identifier)
-            else:
-                stored = session_store.get_identifier(state.sid)
-                clean_up = partial(call_in_new_transaction, log._clean_up_refused, state.identifier, stored)
-            request.env.cr.postcommit.add(clean_up)
+            clean_up = request.env["op.single.session.login"]._clean_up_left
+            refused = None if state.uid else session_store.get_identifier(state.sid)
+            request.env.cr.postcommit.add(partial(call_in_new_transaction, clean_up, state.identifier, refused))
 
     # ------------------------------------------------------------
     # Data for pages

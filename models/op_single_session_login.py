@@ -30,7 +30,7 @@ END_REASONS = [
 
 # Both conditions of the session check. Sorted by -id, the order of the index "newest" and of no other: for a user
 # without exclusive entries, PostgreSQL would otherwise walk the primary key through all entries of other users. With
-# EXISTS, it may read the whole table. Plain text: Odoo forgets plans between requests, and every request asks.
+# EXISTS, it may read the whole table. A plain string: every request asks, and composing an SQL object takes time.
 CHECK = """
     SELECT own.end_reason, own.id < (
            SELECT newer.id FROM op_single_session_login newer
@@ -45,11 +45,11 @@ OPEN = (None, "expired")
 class OpSingleSessionLogin(models.Model):
     """The login log: an entry for each completed login, ordered by id.
 
-    The session of a login carries the identifier of its entry, its bond. It has ended when its entry has ended by a
-    reason that refuses, when its user has a newer exclusive entry, or when it has a bond and there is no such entry.
+    The session of a login carries the identifier of its entry, its bond. A session has ended if its entry has a reason
+    that refuses it, if the entry's user has a newer exclusive entry, or if the session has a bond and no entry.
     A login changes no older entry: simultaneous logins never wait for one another, and exactly one of them, the one
-    with the highest id, survives. Sessions that no login has opened get an entry at their first request, which ends
-    no other. Why and when a session ended is recorded after the commit, for users to read.
+    with the highest id, survives. A session that no login has registered gets an entry at its first request, which
+    ends no other session. Why and when a login ended a session is recorded after the commit, for people to read.
     """
 
     _name = "op.single.session.login"
@@ -60,7 +60,9 @@ class OpSingleSessionLogin(models.Model):
 
     user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
     identifier = fields.Char(
-        "Session Identifier", index=True, help="The part of the session ID that Odoo stores. It opens no session."
+        "Session Identifier",
+        index=True,
+        help="The part of the session ID that Odoo stores. It does not give access to the session.",
     )
     exclusive = fields.Boolean(help="This entry ends the user's older sessions.")
     login_date = fields.Datetime(required=True)
@@ -68,7 +70,7 @@ class OpSingleSessionLogin(models.Model):
     platform = fields.Char()
     ip_address = fields.Char("IP Address")
     replaced_identifier = fields.Char(help="The session of the same browser that this login replaced.")
-    end_reason = fields.Selection(END_REASONS, help="Why the session ended. Empty as long as it is open.")
+    end_reason = fields.Selection(END_REASONS, help="Why the session ended. Empty while the session is open.")
     end_date = fields.Datetime()
     ended_by_login_id = fields.Many2one(
         "op.single.session.login", "Ended by Login", ondelete="set null", index="btree_not_null"
@@ -76,8 +78,8 @@ class OpSingleSessionLogin(models.Model):
     ended_by_user_id = fields.Many2one("res.users", "Ended by User", ondelete="set null")
 
     def init(self):
-        # They ask first whether the index exists: CREATE INDEX IF NOT EXISTS locks the table in any case, and logins
-        # during an update would wait for it. newest: see CHECK. user: lists. open: the cleanup after a login.
+        # create_index asks first whether the index exists: CREATE INDEX IF NOT EXISTS locks the table even then, and
+        # logins during an update would wait for it. newest: see CHECK. user: lists. open: the cleanup after a login.
         table = self._table
         create_index(self.env.cr, f"{table}_newest_idx", table, ["user_id", "(-id)"], where="exclusive")
         create_index(self.env.cr, f"{table}_user_idx", table, ["user_id", "id"])
@@ -128,7 +130,7 @@ class OpSingleSessionLogin(models.Model):
         state.is_registered = True
         if self._will_be_committed():
             # If the user's password has changed since the transaction began, PostgreSQL makes Odoo try the login
-            # again. SKIP LOCKED: a login waits for nobody.
+            # again. SKIP LOCKED: a login never waits.
             self.env.cr.execute("SELECT FROM res_users WHERE id = %s FOR SHARE SKIP LOCKED", [user.id])
             state.login = self._insert_login(user, sid)
         else:
@@ -143,7 +145,7 @@ class OpSingleSessionLogin(models.Model):
         """Return whether Odoo commits what the current request writes when it saves the session.
 
         Not after ``werkzeug.exceptions.abort(response)``: ``Request._serve_db`` (19.0) saves the session as after
-        a good answer, but does not commit the transaction. Not in a transaction that may only read either: 18.0
+        a normal answer, but does not commit the transaction. Not in a read-only transaction either: 18.0
         with a replica opens the session of a JSON login in one.
         """
         exception = sys.exc_info()[1]
@@ -156,7 +158,7 @@ class OpSingleSessionLogin(models.Model):
         # sudo - op.single.session.login: users may not write the login log
         log = user.env["op.single.session.login"].sudo()
         login = log._insert_newest(log._prepare_login(user, sid))
-        # Its cookie names a session that the store has lost. Anyone may have made that cookie from half an id.
+        # The session that the cookie names, if the store has lost it. With half an id, anyone can make such a cookie.
         lost = state.identifier if state.is_lost else None
         user.env.cr.postcommit.add(partial(call_in_new_transaction, login._clean_up, lost))
         return login
@@ -171,7 +173,7 @@ class OpSingleSessionLogin(models.Model):
             "exclusive": user.sudo()._has_single_session(),
             "login_date": fields.Datetime.now(),
             **get_client(request.httprequest),
-            # still there after the password of a user with a second factor
+            # the session keeps it between the password and the second factor
             "replaced_identifier": is_same_database and request.session.get(session_store.BOND) or None,
         }
 
@@ -184,18 +186,12 @@ class OpSingleSessionLogin(models.Model):
 
         :return: the new entry, empty if its id is taken; and the user's newest exclusive entry before it
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id, (
-                       SELECT id FROM op_single_session_login
-                        WHERE user_id = %s AND exclusive ORDER BY -id LIMIT 1)
-                """,
-                SQL(", ").join(map(SQL.identifier, values)),
-                tuple(values.values()),
-                values["user_id"],
-            )
-        )
+        query = """
+            INSERT INTO op_single_session_login (%s) VALUES %s ON CONFLICT DO NOTHING RETURNING id, (
+                   SELECT id FROM op_single_session_login WHERE user_id = %s AND exclusive ORDER BY -id LIMIT 1)
+        """
+        columns = SQL(", ").join(map(SQL.identifier, values))
+        self.env.cr.execute(SQL(query, columns, tuple(values.values()), values["user_id"]))
         entry, newest = self.env.cr.fetchone() or (None, None)
         return self.browse(entry), self.browse(newest)
 
@@ -226,7 +222,7 @@ class OpSingleSessionLogin(models.Model):
             _logger.error("Single session: MENDED the sequence of the login log, it was behind its rows")
 
     def _discard_unless_stored(self, session):
-        """Make a login end no session if its own session was not saved: the user would have none left.
+        """Delete this entry if the session of its login was not saved: the user would have no session left.
 
         ``FilesystemSessionStore.save`` raises no error where it may not write the file.
 
@@ -242,9 +238,10 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _import_sessions(self, sessions):
-        """Add entries for sessions that no login has registered, for the next login of their users to end them.
+        """Add entries for sessions that no login has registered, so that the next login of their users ends them.
 
-        :param dict sessions: user ids by session identifier; those with an entry, or without a user, are left out
+        :param dict sessions: user ids by session identifier; left out are those that have an entry or whose user does
+            not exist
         :return: True
         """
         self.env.cr.execute(

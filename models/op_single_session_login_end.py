@@ -1,6 +1,6 @@
 """Ending sessions, recording ends, the cleanup after the commit, and the vacuum.
 
-The session check needs none of what is recorded about a newer login: that is for people to read.
+The session check needs nothing that is recorded after a newer login: that is for people to read.
 """
 
 import logging
@@ -10,7 +10,7 @@ from functools import partial
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.http import request
-from odoo.tools import SQL, groupby
+from odoo.tools import SQL
 
 from odoo.addons.base.models.res_users import check_identity
 
@@ -21,31 +21,21 @@ from .transaction import call_in_new_transaction
 
 _logger = logging.getLogger(__name__)
 
-# Ends that one cleanup records. The next cleanup or the vacuum records the rest.
+# How many ends one cleanup records. The next cleanup or the vacuum records the rest.
 LIMIT = 10_000
 # The next exclusive entry of the user of the entry "own". It sorts by -id: see CHECK.
 NEXT_EXCLUSIVE = SQL(
     """
-    SELECT id
-      FROM op_single_session_login newer
-     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id
-  ORDER BY -newer.id DESC
-     LIMIT 1
+    SELECT newer.id FROM op_single_session_login newer
+     WHERE newer.user_id = own.user_id AND newer.exclusive AND -newer.id < -own.id ORDER BY -newer.id DESC LIMIT 1
     """
 )
 
 
 def show_notification(message):
     """Return an action that shows a message and reloads the records of the page."""
-    return {
-        "type": "ir.actions.client",
-        "tag": "display_notification",
-        "params": {
-            "type": "success",
-            "message": message,
-            "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-        },
-    }
+    params = {"type": "success", "message": message, "next": {"type": "ir.actions.client", "tag": "soft_reload"}}
+    return {"type": "ir.actions.client", "tag": "display_notification", "params": params}
 
 
 class OpSingleSessionLogin(models.Model):
@@ -67,37 +57,31 @@ class OpSingleSessionLogin(models.Model):
                     template = self.env.ref("my_module.mail_template_session_ended")
                     template.send_mail(self[0].id)
 
-        :param address: the IP address that the end came from, None if it is unknown or they expired
+        :param address: the IP address that they were ended from, None if it is unknown or they expired
         """
         first = self[0]
-        _logger.info(
-            "Single session: ENDED count=%d user=%d reason=%s by_user=%s by_login=%s address=%s",
-            len(self),
-            first.user_id.id,
-            first.end_reason,
-            first.ended_by_user_id.id or None,
-            first.ended_by_login_id.id or None,
-            address,
-        )
+        by = first.ended_by_user_id.id or None, first.ended_by_login_id.id or None, address
+        what = "Single session: ENDED count=%d user=%d reason=%s by_user=%s by_login=%s address=%s"
+        _logger.info(what, len(self), first.user_id.id, first.end_reason, *by)
 
     # ------------------------------------------------------------
-    # Ends that the current transaction commits or rolls back
+    # Ending sessions in the current transaction
     # ------------------------------------------------------------
 
     @api.model
     def _check_administrator(self):
         """Make sure that the current user may end sessions.
 
-        :raise AccessError: for all but users in the *Access Rights* group
+        :raise AccessError: if the current user is not in the *Access Rights* group
         """
         if not self.env.user.has_group("base.group_erp_manager"):
             raise AccessError(_('Only users in the "Access Rights" group can end sessions.'))
 
     def action_end(self):
-        """End the open ones of these sessions.
+        """End those of these sessions that are open.
 
-        :return: an action that asks for the administrator's password or says how many were ended
-        :raise AccessError: for all but users in the *Access Rights* group
+        :return: an action that asks for the administrator's password, or shows how many sessions were ended
+        :raise AccessError: if the current user is not in the *Access Rights* group
         :raise UserError: if the administrator's current session is among them, or none is open
         """
         return self._get_endable()._end_by_administrator()
@@ -120,21 +104,13 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _end_all(self, users):
-        """End everything that users have open: add an entry for each, like a login that opens no session."""
+        """End all sessions of users: add an entry for each user, like a login that opens no session."""
         address = get_ip_address(request.httprequest.remote_addr)
         now = fields.Datetime.now()
         for user in users:
-            entry = self._insert_newest(
-                {
-                    "user_id": user.id,
-                    "exclusive": True,
-                    "login_date": now,
-                    "ip_address": address,
-                    "end_reason": "end_all",
-                    "end_date": now,
-                    "ended_by_user_id": self.env.uid,
-                }
-            )
+            values = {"user_id": user.id, "exclusive": True, "login_date": now, "ip_address": address}
+            end = {"end_reason": "end_all", "end_date": now, "ended_by_user_id": self.env.uid}
+            entry = self._insert_newest({**values, **end})
             self.env.cr.postcommit.add(partial(call_in_new_transaction, entry._clean_up))
 
     @api.model
@@ -157,9 +133,9 @@ class OpSingleSessionLogin(models.Model):
         :param str reason: one that refuses them
         :param address: see ``_notify_ended``
         """
+        values = {"end_reason": reason, "end_date": fields.Datetime.now(), "ended_by_user_id": self.env.uid}
         # sudo - op.single.session.login: users may not write the login log
-        entries = self.sudo()
-        entries._record_end(address, end_reason=reason, end_date=fields.Datetime.now(), ended_by_user_id=self.env.uid)
+        self.sudo()._record_end(address, **values)
 
     def _record_end(self, address, **values):
         if not self:
@@ -171,19 +147,13 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _find_open(self, condition):
-        """Return and lock the entries without an end that meet a condition.
+        """Return and lock at most LIMIT entries without an end that meet a condition.
 
-        Skip those that others have locked: they are about to record an end, too.
+        Skip those that others have locked: they are about to record an end, too. NO KEY: an entry that ended others
+        can be locked while these come to refer to it.
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT id FROM op_single_session_login own
-                 WHERE own.end_reason IS NULL AND %s FOR NO KEY UPDATE SKIP LOCKED
-                """,
-                condition,
-            )
-        )
+        query = "SELECT id FROM op_single_session_login own WHERE end_reason IS NULL AND %s LIMIT %s"
+        self.env.cr.execute(SQL(query + " FOR NO KEY UPDATE SKIP LOCKED", condition, LIMIT))
         return self.browse(id_ for [id_] in self.env.cr.fetchall())
 
     # ------------------------------------------------------------
@@ -193,7 +163,7 @@ class OpSingleSessionLogin(models.Model):
     def _clean_up_ended(self, reason, address):
         """Delete these sessions, mark their devices and notify their pages, if the end was committed.
 
-        A savepoint that is rolled back takes the end with it, not what was to follow the commit.
+        Rolling back a savepoint undoes the end, but not this call after the commit.
 
         :param str reason: the reason that was recorded
         """
@@ -220,48 +190,45 @@ class OpSingleSessionLogin(models.Model):
         """
         self._read_committed()
         login = self.exists()
-        if login:
-            login._record_replaced()
-            if lost_identifier:
-                self._record_lost(lost_identifier, lost_identifier)
-            self._record_older(login.user_id)
+        login._record_replaced()
+        if login and lost_identifier:
+            self._record_lost(lost_identifier, lost_identifier)
+        if login.exclusive:
+            self._record_older(SQL("user_id = %s AND id < %s", login.user_id.id, login.id))
 
     def _record_replaced(self):
         """Record that the session that the browser had before this login was logged out, of whichever user it was.
 
         :return: its entries
         """
-        condition = SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id)
-        replaced = self._find_open(condition)
-        if replaced:
-            user = replaced.user_id
-            login = self if user == self.user_id else self.browse()
-            replaced._record_logged_out(ended_by_login_id=login.id)
+        replaced = self._find_open(SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None))
+        replaced._record_logged_out(ended_by_login_id=self.id if replaced.user_id == self.user_id else False)
         return replaced
 
     def _record_logged_out(self, **values):
-        now = fields.Datetime.now()
-        for user, entries in self.grouped("user_id").items():
-            entries._record_end(None, end_reason="logged_out", end_date=now, ended_by_user_id=user.id, **values)
+        values.update(end_reason="logged_out", end_date=fields.Datetime.now(), ended_by_user_id=self.user_id[:1].id)
+        self._record_end(None, **values)
 
     @api.model
-    def _clean_up_left(self, identifier):
-        """Record that a browser has logged out. If a late request saves the session again, it is refused."""
-        self._read_committed()
-        self._find_open(SQL("identifier = %s", identifier))._record_logged_out()
+    def _clean_up_left(self, identifier, refused_identifier=None):
+        """Record that a browser has logged out, or that Odoo has refused its session, since the user's login changed.
 
-    @api.model
-    def _clean_up_refused(self, identifier, stored_identifier):
-        """Record that Odoo itself has refused a session, for example since the user's login has changed."""
+        After a logout, the session is refused if a late request saves it again.
+
+        :param refused_identifier: the identifier that the store would have the session under, if Odoo refused it
+        """
         self._read_committed()
-        self._record_lost(identifier, stored_identifier)
+        if refused_identifier:
+            self._record_lost(identifier, refused_identifier)
+        else:
+            self._find_open(SQL("identifier = %s", identifier))._record_logged_out()
 
     @api.model
     def _record_lost(self, identifier, stored_identifier):
-        """Record that a session that its browser can no longer use has expired, unless the store has it.
+        """Record that a session has expired if its browser can no longer use it and the store does not have it.
 
-        This refuses nothing. On 19.0, a browser may send the id that its session had before a rotation, and anyone may
-        send half of an id with another half.
+        This does not refuse the session. On 19.0, a browser may send the id that its session had before a rotation,
+        and anyone may send half of an id with another half.
 
         :param str stored_identifier: the identifier that the store would have it under
         """
@@ -270,15 +237,16 @@ class OpSingleSessionLogin(models.Model):
             entries._record_end(None, end_reason="expired", end_date=fields.Datetime.now())
 
     @api.model
-    def _record_older(self, users):
+    def _record_older(self, condition):
         """Record the ends of sessions that a newer exclusive entry has ended.
 
         With simultaneous logins, the login that runs the cleanup is not always the one that ended a session.
 
-        :param users: whose sessions; an empty recordset for those of all users
+        :param condition: SQL that the entries must meet
         """
-        for newer, older in self._find_older(users).items():
-            ended = older - newer._record_replaced()
+        older = self._find_open(SQL("%s AND (%s) IS NOT NULL", condition, NEXT_EXCLUSIVE))
+        for newer, entries in older._group_by_newer():
+            ended = entries - newer._record_replaced()
             known = ended._filter_known()
             by = {"ended_by_login_id": newer.id, "end_date": newer.login_date}
             if newer.end_reason == "end_all":
@@ -288,40 +256,12 @@ class OpSingleSessionLogin(models.Model):
             known._record_end(newer.ip_address, **by)
             (ended - known)._record_end(None, end_reason="expired", end_date=newer.login_date)
 
-    @api.model
-    def _find_older(self, users):
-        """Return the entries without an end that a newer exclusive entry has ended, by the next such entry.
-
-        It skips entries that another cleanup is about to write.
-
-        :rtype: dict
-        """
-        # User by user, with the newest exclusive entry first: for users without one, no other entries are read.
-        # NO KEY: an entry that ended others can be locked while these come to refer to it.
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT own.id, newer.id
-                  FROM res_users
-                  JOIN LATERAL (
-                       SELECT id FROM op_single_session_login entry
-                        WHERE entry.user_id = res_users.id AND entry.exclusive ORDER BY -entry.id LIMIT 1
-                       ) newest ON TRUE
-                  JOIN op_single_session_login own
-                    ON own.user_id = res_users.id AND own.id < newest.id AND own.end_reason IS NULL
-                  JOIN LATERAL (%(newer)s) newer ON TRUE
-                 WHERE %(users)s
-              ORDER BY newer.id, own.id
-                 LIMIT %(limit)s
-                   FOR NO KEY UPDATE OF own SKIP LOCKED
-                """,
-                limit=LIMIT,
-                newer=NEXT_EXCLUSIVE,
-                users=SQL("res_users.id = ANY(%s)", users.ids) if users else SQL("TRUE"),
-            )
-        )
-        found = groupby(self.env.cr.fetchall(), key=lambda row: row[1])
-        return {self.browse(newer): self.browse(id_ for id_, _newer in rows) for newer, rows in found}
+    def _group_by_newer(self):
+        """Return the next exclusive entries of the users of these entries, each with those that come before it."""
+        query = "SELECT own.id, (%s) FROM op_single_session_login own WHERE own.id = ANY(%s)"
+        self.env.cr.execute(SQL(query, NEXT_EXCLUSIVE, self.ids))
+        newer = dict(self.env.cr.fetchall())
+        return [(self.browse(id_), entries) for id_, entries in self.grouped(lambda entry: newer[entry.id]).items()]
 
     def _filter_known(self):
         """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
@@ -345,19 +285,13 @@ class OpSingleSessionLogin(models.Model):
     def _gc_logins(self):
         """Record the ends that are missing, and delete the entries that are older than the retention time.
 
-        The bond refuses what they refused. If a cleanup writes the same entries meanwhile, PostgreSQL stops the
-        vacuum, and the next one does its work.
+        A session with a bond stays refused without its entry. If a cleanup writes the same entries meanwhile,
+        PostgreSQL stops the vacuum, and the next one does its work.
         """
-        self._record_older(self.env["res.users"])
-        self._record_expired()
-        retention = timedelta(days=parameters.get_retention_days(self.env))
-        self.env.cr.execute(
-            "DELETE FROM op_single_session_login WHERE end_date < %s", [fields.Datetime.now() - retention]
-        )
-
-    @api.model
-    def _record_expired(self):
-        """Record the ends of sessions that no machine seems to have anymore. One that comes back is not refused."""
         now = fields.Datetime.now()
+        self._record_older(SQL("TRUE"))
+        # No machine seems to have them anymore. If one comes back, it is not refused.
         unused = self._find_open(SQL("login_date < %s", now - session_store.get_lifetime(self.env)))
         (unused - unused._filter_known())._record_end(None, end_reason="expired", end_date=now)
+        limit = now - timedelta(days=parameters.get_retention_days(self.env))
+        self.env.cr.execute("DELETE FROM op_single_session_login WHERE end_date < %s", [limit])

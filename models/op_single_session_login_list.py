@@ -1,4 +1,4 @@
-"""What users read of the login log: display names, and why a session ended."""
+"""What people read in the login log: display names, and why a session ended."""
 
 from datetime import timedelta
 
@@ -6,10 +6,7 @@ import pytz
 
 from odoo import _, api, fields, models
 from odoo.http import request
-from odoo.tools import SQL
 from odoo.tools.misc import format_datetime, format_time, get_lang
-
-from .op_single_session_login_end import NEXT_EXCLUSIVE
 
 # How long after a login its pages say which sessions it ended, and how many of them.
 NEW_LOGIN = timedelta(minutes=10)
@@ -49,27 +46,16 @@ class OpSingleSessionLogin(models.Model):
         for them, nothing has ended. A browser that still sends the old cookie later is another one.
 
         :param state: the state of the current request
-        :return: that entry, and the next exclusive one of its user; the first is empty if the session is open, is
-            unknown or ended in another way
+        :return: that entry, and the next exclusive one of its user; the first is empty if the session is open,
+            unknown, or ended in another way
         """
         # sudo - op.single.session.login: the holder of an ended session's cookie may know why it ended
         log = self.sudo()
         if not state.is_named:
             return log.browse(), log.browse()
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT own.id, newer.id
-                  FROM op_single_session_login own LEFT JOIN LATERAL (%s) newer ON TRUE
-                 WHERE own.identifier = %s
-              ORDER BY own.id DESC
-                 LIMIT 1
-                """,
-                NEXT_EXCLUSIVE,
-                state.identifier,
-            )
-        )
-        entry, newer = map(log.browse, self.env.cr.fetchone() or (None, None))
+        # no limit: PostgreSQL may look for the last one of a few by walking through all entries
+        entry = log.search([("identifier", "=", state.identifier)])[:1]
+        newer = log.browse().concat(*(newer for newer, _entry in entry._group_by_newer()))
         if entry.end_reason == "administrator":
             return entry, newer
         if newer.replaced_identifier == state.identifier:
@@ -89,15 +75,10 @@ class OpSingleSessionLogin(models.Model):
         if self._is_ended_by_administrator(newer):
             end_date = self.end_date if self.end_reason == "administrator" else newer.end_date
             return _("An administrator ended this session (%(date)s).", date=isolate(self._format_date(end_date)))
-        date = isolate(self._format_date(newer.login_date))
-        device = newer._get_client_name()
-        if not device:
-            return _("Your account was used to log in on another device: %(date)s.", date=date)
-        return _(
-            "Your account was used to log in on another device: %(device)s, %(date)s.",
-            device=isolate(device),
-            date=date,
-        )
+        values = {"device": isolate(newer._get_client_name()), "date": isolate(self._format_date(newer.login_date))}
+        if not newer._get_client_name():
+            return _("Your account was used to log in on another device: %(date)s.", **values)
+        return _("Your account was used to log in on another device: %(device)s, %(date)s.", **values)
 
     def _is_ended_by_administrator(self, newer):
         return self.end_reason == "administrator" or newer.end_reason == "end_all"
@@ -114,23 +95,17 @@ class OpSingleSessionLogin(models.Model):
         :return: a dict with the ``login_id``, the ``user_id`` and the sessions that it ``ended``, the newest first
         :rtype: dict
         """
-        login = self.search([("identifier", "=", identifier)], limit=1)
+        login = self.search([("identifier", "=", identifier)])[:1]
         ended = self.browse()
         if login and fields.Datetime.now() - login.login_date < NEW_LOGIN:
             domain = [("ended_by_login_id", "=", login.id), ("end_reason", "=", "newer_login")]
             ended = self.search(domain, limit=NEW_LOGIN_LIMIT)
-        return {
-            "login_id": login.id,
-            "user_id": login.user_id.id,
-            "ended": [
-                {
-                    "id": entry.id,
-                    "device": isolate(entry._get_client_name() or _("an unknown device")),
-                    "date": isolate(entry._format_date(entry.login_date)),
-                }
-                for entry in ended
-            ],
-        }
+        descriptions = [entry._describe_session() for entry in ended]
+        return {"login_id": login.id, "user_id": login.user_id.id, "ended": descriptions}
+
+    def _describe_session(self):
+        device = self._get_client_name() or _("an unknown device")
+        return {"id": self.id, "device": isolate(device), "date": isolate(self._format_date(self.login_date))}
 
     # ------------------------------------------------------------
     # Dates
@@ -145,7 +120,7 @@ class OpSingleSessionLogin(models.Model):
         return format_datetime(records.env, date, tz=timezone, dt_format="short")
 
     def _get_timezone(self):
-        """Return the user's or the browser's time zone. The cookie is untrusted, and the machine may not know either."""
+        """Return the time zone of the user or the browser. The cookie is untrusted; the machine may know neither."""
         for timezone in (self.user_id.tz, request.httprequest.cookies.get("tz")):
             if timezone in pytz.all_timezones_set:
                 return timezone

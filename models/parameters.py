@@ -29,7 +29,7 @@ def includes_portal_users(env):
 
 
 def _read(env, name, default, lowest, highest):
-    """Return a whole number within its bounds; the default if it is no whole number."""
+    """Return a parameter as a whole number within its bounds, or the default if it is not a whole number."""
     # sudo - ir.config_parameter: the pages and the logins of all users depend on them
     value = env["ir.config_parameter"].sudo().get_param(name)
     try:

@@ -1,4 +1,4 @@
-"""What the addon knows of the current request and its session."""
+"""What the addon knows about the current request and its session."""
 
 from odoo.http import request
 
@@ -7,13 +7,13 @@ from .transaction import is_readonly
 
 
 class RequestState:
-    """The session of the current request as it came, and what has happened to it since."""
+    """The session that the current request came with, and what has happened to it since."""
 
     def __init__(self, session):
         self.session = session
         self.sid = session.sid
         self.db = session.db
-        self.uid = session.uid  # whom Odoo has accepted; None if the session has no user or was refused
+        self.uid = session.uid  # the user that Odoo has accepted; None if there is none or the session was refused
         self.had_user = bool(session.uid)
         self.identifier, self.has_bond = identify(session)
         self.is_named = session.sid == request.httprequest.cookies.get("session_id")
@@ -28,7 +28,7 @@ class RequestState:
     def is_ended(self, env):
         """Return whether the session that came has ended, as ``_is_ended`` of the login log does.
 
-        It asks once. What a replica has answered, it asks the primary again: the replica may lag.
+        It asks the login log once, and once more if a replica has answered, which may lag: then it asks the primary.
         """
         if not self._is_answered or (self._is_replica and not is_readonly(env.cr)):
             self._is_answered, self._is_replica = True, is_readonly(env.cr)
@@ -37,7 +37,7 @@ class RequestState:
 
     @property
     def has_lost_session(self):
-        """Whether the browser came with an open session, and Odoo has saved another one for it."""
+        """Whether the browser came with an open session, and Odoo has saved another one in its place."""
         was_open = self.had_user and not self._is_ended and not self.hidden
         session = self.session
         return was_open and session.can_save and session.sid != self.sid and session.get(BOND) != self.identifier
@@ -51,9 +51,9 @@ class RequestState:
     def has_logged_in(self):
         """Whether a user has logged in during the request.
 
-        Either Odoo has finalized the session, or a session that came without an open user has one now: some addons
-        set its user and token themselves. A program that sends no cookie logs in for one request only. Browsers
-        also come without a cookie, but all of them send ``Sec-Fetch-Mode``.
+        Either Odoo has finalized the session, or it came without a user that Odoo accepts and has one now: some addons
+        set the user and the token themselves. A program that sends no cookie logs in for one request only. A browser
+        may have no cookie either, but sends ``Sec-Fetch-Mode`` (over HTTPS and to localhost).
         """
         if not self.session.uid or self.has_finalized:
             return bool(self.session.uid)
@@ -61,9 +61,9 @@ class RequestState:
 
 
 def get_request_state():
-    """Return the state of the current request; None outside of a request.
+    """Return the state of the current request; None outside a request.
 
-    ``retrying`` (in ``odoo.service.model``) loads the session anew and repeats the request: then the state is a new one.
+    ``retrying`` (in ``odoo.service.model``) loads the session anew and repeats the request, which gets a new state.
     """
     if not request:
         return None

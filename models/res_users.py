@@ -32,7 +32,7 @@ class ResUsers(models.Model):
             user.login_session_count = log.search_count(domain)
 
     def _compute_session_note(self):
-        """Say where the bypass does not decide whether a user may have several sessions."""
+        """Explain it where the bypass does not decide whether a user may have several sessions."""
         # Odoo's auth_oauth keeps one token per user, and computes each session's token from it. OCA's
         # auth_oauth_multi_token keeps one token per login in another field.
         has_one_token = "oauth_uid" in self._fields and "oauth_access_token_ids" not in self._fields
@@ -46,8 +46,8 @@ class ResUsers(models.Model):
                 )
             elif user.share and not includes_portal_users:
                 user.session_note = _(
-                    "This user is not internal, so logins end no other sessions, even if this option is not checked "
-                    "(system parameter op_single_session_login.portal_users)."
+                    "This user is not an internal user: a login does not end the user's other sessions, even if this "
+                    "option is not checked (system parameter op_single_session_login.portal_users)."
                 )
 
     # ------------------------------------------------------------
@@ -84,9 +84,9 @@ class ResUsers(models.Model):
     def action_end_all_sessions(self):
         """End all sessions of these users on any machine.
 
-        :return: an action that asks for the administrator's password, or shows how many users it was
-        :raise AccessError: for all but users in the *Access Rights* group, and for users whom they may not read
-        :raise UserError: if the administrator is one of them
+        :return: an action that asks for the administrator's password, or shows the number of users
+        :raise AccessError: if the current user is not in the *Access Rights* group, or may not read these users
+        :raise UserError: if the current user is one of them
         """
         self._check_end_all_sessions()
         return self._end_all_sessions()
@@ -105,20 +105,16 @@ class ResUsers(models.Model):
             raise UserError(_("Your current session can't be ended here. Log out instead."))
 
     def _set_password(self):
-        # Odoo refuses the other sessions. On 17.0, "Log out from all devices" gives the same password once more.
+        # Odoo refuses the other sessions. On 17.0, "Log out from all devices" sets the same password again.
         result = super()._set_password()
-        self._end_other_sessions()
+        self.env["op.single.session.login"]._end_others(self)
         return result
 
     def _action_revoke_all_devices(self):
         # "Log out from all devices", 18.0 and later
         action = super()._action_revoke_all_devices()
-        self._end_other_sessions()
+        self.env["op.single.session.login"]._end_others(self)
         return action
-
-    def _end_other_sessions(self):
-        if self.ids:  # none for a new user that is not saved yet
-            self.env["op.single.session.login"]._end_others(self)
 
     # ------------------------------------------------------------
     # Logins
@@ -151,7 +147,7 @@ class ResUsers(models.Model):
             return False  # 17.0 asks the wrong database when a request logs in to another one
         if not state.has_logged_in:
             return state.is_ended(self.env)
-        # Some addons give a session a user and keep its id: Odoo would ask for the token of that one.
+        # Not the old id: Odoo asks for its token too if an addon gives the session a user and keeps the id.
         if sid != state.sid and not state.is_registered:
             log._register_login(self, sid)
         return False

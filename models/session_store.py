@@ -1,16 +1,15 @@
 """Odoo's session store as the addon uses it, for all stores and series.
 
-Nothing here decides whether a session may live: the login log does. Databases share the
-store, and a copy of a database has the identifiers of the original. The session itself has the name of
-its database. A store without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono
-``redis_session_store``) finds a session only by its whole id, which the addon does not keep.
+Nothing here decides whether a session has ended: the login log does. Databases share the store, and a copy
+of a database has the identifiers of the original: only the session itself names its database. A store
+without a path (OCA ``session_db``, Camptocamp ``session_redis``, Mangono ``redis_session_store``) finds a
+session only by its whole id, which the addon does not keep.
 """
 
 import glob
 import logging
 import os
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from itertools import chain
 
@@ -18,21 +17,21 @@ from odoo import http
 
 _logger = logging.getLogger(__name__)
 
-# Key in a session: the identifier of the entry of its login.
+# The key of the bond in a session. Its value is the identifier of the entry of its login.
 BOND = "op_single_session_login"
 # The identifiers of 18.0 and later, and of 17.0. No other text becomes part of a path: a user who may write devices
 # could name any file there.
 IDENTIFIER = re.compile("[A-Za-z0-9_-]{42}|[0-9a-f]{20}")
-# A parameter of Odoo may say 3,000 years, which no date can hold.
+# Odoo's parameter may be 3,000 years. No date can hold that.
 LONGEST_LIFETIME = timedelta(days=3650)
 
 
 def get_identifier(sid):
     """Return the part of a session id that may be stored: the part that Odoo itself stores.
 
-    Of an id with 84 or 86 characters (18.0 and later) the first 42 (``STORED_SESSION_BYTES`` in ``odoo.http``), which
-    soft rotation keeps. Of a shorter one (17.0, and the stores of some addons) the first half. An identifier alone
-    opens no session.
+    Of an id with 84 or 86 characters (18.0 and later), the first 42 (``STORED_SESSION_BYTES`` in ``odoo.http``), which
+    soft rotation keeps. Of a shorter one (17.0, and the stores of some addons), the first half. An identifier alone
+    gives no access to a session.
 
     :param str sid: a whole session id, or an empty string
     :rtype: str
@@ -43,7 +42,7 @@ def get_identifier(sid):
 def identify(session):
     """Return the identifier that the login log knows a session by, and whether it is a bond.
 
-    The bond goes wherever the session goes: into a new id, a copy for a report, an impersonation.
+    The bond stays with the session: under a new id, in a copy for a report, and during an impersonation.
     """
     bond = session.get(BOND)
     return bond or get_identifier(session.sid), bool(bond)
@@ -72,8 +71,8 @@ def find_existing(identifiers, dbname, used=()):
     :param str dbname: name of the database
     :param used: identifiers of sessions that were used recently on any machine: they count as existing, unless the
         store has them for another database
-    :return: a list; with those of other databases if the store can't tell databases, and all identifiers if it can't
-        tell anything
+    :return: a list. It includes sessions of other databases if the store can't tell databases apart, and all
+        identifiers if it can't tell which sessions exist.
     """
     identifiers = _select_identifiers(identifiers)
     try:
@@ -97,7 +96,7 @@ def find_existing(identifiers, dbname, used=()):
 def delete(identifiers, dbname):
     """Delete the sessions of a database with these identifiers if the store can; never raise.
 
-    A store without a path deletes nothing: it could not tell those of another database, or would have to
+    In a store without a path, nothing is deleted: it can't tell the sessions of another database, or would have to
     go through all its sessions at each login. The session check refuses them anyway.
 
     :param identifiers: session identifiers; other values among them have no session
@@ -113,7 +112,7 @@ def delete(identifiers, dbname):
 
 
 def is_stored(session):
-    """Return whether the store has a session as that of a user."""
+    """Return whether the store has a session, and the session has a user."""
     return bool(http.root.session_store.get(session.sid).get("uid"))
 
 
@@ -125,7 +124,7 @@ def make_anonymous(session):
     kept = {"db": session.db, "debug": session.debug, "context": {"lang": http.request.default_lang()}}
     session.clear()
     session.update(http.get_default_session(), **kept)
-    # The browser keeps its cookie. The status route knows the ended session by it. And if the user has just
+    # The browser keeps its cookie. The status route recognizes the ended session by it. And if the user has just
     # logged in again in the same browser, a late answer would replace the new cookie.
     session.is_dirty = False
 
@@ -147,8 +146,7 @@ def can_list():
 
 
 def _select_identifiers(values):
-    values = values if isinstance(values, Iterable) else []
-    return [value for value in values if isinstance(value, str) and IDENTIFIER.fullmatch(value)]
+    return [value for value in values if IDENTIFIER.fullmatch(value or "")]
 
 
 def _find_sessions(identifiers, dbname=None):

@@ -8,7 +8,7 @@ _logger = logging.getLogger(__name__)
 
 
 def is_readonly(cr):
-    """Return whether a cursor may only read, perhaps from a replica. 17.0 has no such cursors."""
+    """Return whether a cursor is read-only, perhaps on a replica. 17.0 has no such cursors."""
     return getattr(cr, "readonly", False)
 
 

@@ -3,6 +3,7 @@ import re
 
 from odoo.http import root
 from odoo.tests.common import HOST, HttpCase, new_test_user
+from odoo.tools import SQL
 
 from odoo.addons.op_single_session_login.models.session_store import BOND
 
@@ -139,4 +140,4 @@ class SingleSessionCase(HttpCase):
 
     def clean_up(self, users=None):
         """Record the ends of sessions, as after a commit: tests commit nothing."""
-        self.logins._record_older(users or self.user)
+        self.logins._record_older(SQL("user_id = ANY(%s)", (users or self.user).ids))

@@ -239,7 +239,7 @@ class TestEndSession(SingleSessionCase):
         return self.run_on_users(administrator, "action_end_all_sessions", *users)
 
     def test_end_all_sessions(self):
-        """It also ends sessions that no list shows as active. The next login is not affected."""
+        """It also ends a session whose file is on another machine. The next login is not affected."""
         self.user.allow_multiple_sessions = True
         devices = [self.login() for _ in range(3)]
         elsewhere = devices[0].stored_session

@@ -95,7 +95,7 @@ class TestBypass(SingleSessionCase):
         self.assertAlive(newest)
 
     def test_portal_users_can_be_left_alone(self):
-        """Their logins are registered, and end no session. Internal users have a single session all the same."""
+        """Their logins are registered, and end no session. Internal users still have a single session."""
         self.env["ir.config_parameter"].set_param("op_single_session_login.portal_users", "0")
         portal = new_test_user(self.env, "pia", groups="base.group_portal", password=PASSWORD)
         devices = [self.login(portal) for _ in range(2)]

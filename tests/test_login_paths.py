@@ -71,7 +71,7 @@ class TestTotp(LoginPathCase):
         self.assertFalse(self.is_alive(device))
 
     def test_second_factor_needs_a_new_cookie(self):
-        """The browser gets a new cookie with its password: the thief of the ended one does not have it."""
+        """After the password, the browser gets a new cookie, which a thief of the old one does not have."""
         self.login_with_code()
         ended, thief = dict(self.device.cookies), Device(self)
         for enter_password in (self.login, self.json_password):

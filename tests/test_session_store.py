@@ -101,21 +101,15 @@ class TestSessionStore(TransactionCase):
         identifier = get_identifier(sid)
         no_identifiers = (
             *("*", "*" * 42, "?" * 20, f"{identifier[:-1]}?", f"../sessions/{sid[:2]}/*", sid, "", identifier[:-1]),
-            *(False, None, True, 42, 4.2, identifier.encode(), [identifier], object()),
+            *(False, None),
         )
         for value in no_identifiers:
             self.assertEqual(session_store.find_existing([value], self.db), [], value)
             session_store.delete([value], self.db)
-        for values in (None, False, 42, "", identifier, object(), [], self.missing_entries()):
-            self.assertEqual(session_store.find_existing(values, self.db), [], values)
-            session_store.delete(values, self.db)
         self.assertTrue(self.exists(sid))
         self.assertEqual(session_store.find_existing([*no_identifiers, identifier], self.db), [identifier])
         session_store.delete([*no_identifiers, identifier], self.db)
         self.assertFalse(self.exists(sid))
-
-    def missing_entries(self):
-        return self.env["op.single.session.login"]
 
     def test_sessions_of_other_databases(self):
         """A copy of a database has the identifiers of the original."""

@@ -334,7 +334,7 @@ class TestLoginPage(StatusCase):
         self.assertEqual(self.status(first)["state"], "ended", "other tabs still get the reason")
 
     def test_login_is_not_filled_in(self):
-        """The first half of the session id, which lists and logs show, tells nobody whose session it was."""
+        """Lists and logs show identifiers. An identifier does not tell whose session it was."""
         first = self.login()
         self.login()
         half = Device(self)

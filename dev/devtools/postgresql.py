@@ -87,6 +87,19 @@ def make_cluster(cache, programs, libraries):
     return cluster
 
 
+def make_standby(primary, folder):
+    """Return a hot standby of a running cluster, in a new folder."""
+    standby = Cluster(folder, _socket_folder(folder), primary.programs, primary.libraries)
+    folder.mkdir()
+    standby.sockets.mkdir(exist_ok=True)
+    if os.getuid() == 0:
+        for path in (folder, standby.sockets):
+            shutil.chown(path, "nobody", "nogroup")
+    options = ["-h", primary.sockets, "-U", "odoo", "--write-recovery-conf", "--checkpoint=fast"]
+    _run(standby, "pg_basebackup", "-D", standby.data, *options)
+    return standby
+
+
 def _socket_folder(cache):
     """Return a folder for the socket: a short path, as sockets need."""
     folder = cache / "socket"

@@ -1,6 +1,11 @@
 """Real browsers, and the proxy between them and the server."""
 
+import base64
+import contextlib
+import hashlib
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from mirakuru import TCPExecutor
@@ -8,7 +13,7 @@ from playwright.sync_api import expect
 
 import servers
 from devtools.environment import free_port
-from servers import PASSWORD, find_token
+from servers import PASSWORD, STATUS, find_token
 
 NOTIFICATION = ".o_single_session_ended"
 NEW_LOGIN = ".o_single_session_notification:not(.o_single_session_ended)"
@@ -25,6 +30,7 @@ http {{
     fastcgi_temp_path {folder};
     uwsgi_temp_path {folder};
     scgi_temp_path {folder};
+    proxy_cache_path {folder}/cache keys_zone=status:1m;
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     server {{
@@ -36,6 +42,10 @@ http {{
             return 200 '<h1>Around</h1><iframe src="http://127.0.0.1:{port}$arg_page" width=900 height=600></iframe>';
         }}
         location / {{ proxy_pass http://127.0.0.1:{workers}; }}
+        location = {status} {{
+            proxy_pass http://127.0.0.1:{workers};
+            {cache}
+        }}
         location /websocket {{
             proxy_pass http://127.0.0.1:{websocket};
             proxy_set_header Upgrade $http_upgrade;
@@ -48,15 +58,26 @@ http {{
 
 # Headers by which Odoo forbids other pages to show its pages in a frame.
 HIDDEN_HEADERS = "proxy_hide_header X-Frame-Options; proxy_hide_header Content-Security-Policy;"
+# Keeps the answers for each URL, whatever their headers and the request's cookies say.
+CACHE = """
+    proxy_cache status;
+    proxy_cache_key $request_uri;
+    proxy_cache_valid any 10m;
+    proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;
+"""
 
 
 class Proxy(TCPExecutor):
     """An nginx in front of a server, as Odoo's documentation describes for workers.
 
     It has a page with a frame at ``/around``. On its other port, that page has another origin than Odoo.
+
+    :param websocket: False for a proxy without it, or the port of another server for it
+    :param frames: whether Odoo's pages may be shown in frames
+    :param cache: whether the proxy keeps answers to status requests that it must not keep
     """
 
-    def __init__(self, server, folder, websocket=True, frames=False):
+    def __init__(self, server, folder, websocket=True, frames=False, cache=False):
         port, other_port = free_port(), free_port()
         settings = NGINX.format(
             folder=folder,
@@ -64,8 +85,10 @@ class Proxy(TCPExecutor):
             other_port=other_port,
             workers=server.port,
             # without a websocket: a port where no program listens
-            websocket=server.websocket_port if websocket else free_port(),
+            websocket=server.websocket_port if websocket is True else websocket or free_port(),
             headers=HIDDEN_HEADERS if frames else "",
+            status=STATUS,
+            cache=CACHE if cache else "",
         )
         folder.mkdir(exist_ok=True)
         (folder / "nginx.conf").write_text(settings)
@@ -74,6 +97,34 @@ class Proxy(TCPExecutor):
         super().__init__(command, "127.0.0.1", port, timeout=60, stderr=subprocess.DEVNULL, expected_returncode=0)
         self.url = f"http://127.0.0.1:{port}"
         self.other_url = f"http://127.0.0.1:{other_port}"
+
+
+class ClosingWebsocket(BaseHTTPRequestHandler):
+    """Accepts websockets and closes them at once, as some proxies do."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
+        self.end_headers()
+        self.close_connection = True
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@contextlib.contextmanager
+def closing_websockets():
+    """Run a server that closes websockets, and yield its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ClosingWebsocket) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 class Tab:
@@ -138,9 +189,13 @@ class Tab:
 
     def set_visible(self, is_visible):
         """Tell the page that its tab is in front or behind another one; Chromium shows all tabs here."""
-        state = "visible" if is_visible else "hidden"
-        define = f"Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }})"
-        self.page.evaluate(f"{define}; document.dispatchEvent(new Event('visibilitychange'))")
+        self.page.evaluate(
+            """hidden => {
+                Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            not is_visible,
+        )
 
     @property
     def path(self):
@@ -176,12 +231,23 @@ class Tab:
 
         Odoo's own notice of a lost connection, on a busy machine, does not count.
         """
-        with self.page.expect_response("**/op_single_session_login/status"):
-            self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        self.wait_for_status()
         self.page.wait_for_timeout(300)
         shown = self.page.locator(f"{NOTIFICATION}, .o_dialog").all_inner_texts()
         assert shown == [], shown
         assert "/web/login" not in self.page.url
+
+    def wait_for_status(self):
+        """Let the page ask for its session's status, at the latest five seconds after the last time."""
+        with self.page.expect_response(f"**{STATUS}*") as answer:
+            self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        return answer.value
+
+    def collect_status_requests(self):
+        """Return a list to which the URLs of the page's status requests are added from now on."""
+        urls = []
+        self.page.on("request", lambda request: urls.append(request.url) if STATUS in request.url else None)
+        return urls
 
     def screenshot(self, name):
         """Take a screenshot, without waiting until notifications have faded in."""

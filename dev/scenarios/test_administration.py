@@ -268,14 +268,14 @@ def test_bypass_in_bulk(administrator, people):
 
 # The menu, a reason, the checkbox.
 TEXTS = {
-    "fr_FR": ("Sessions de connexion", "Terminée par une connexion", "Autoriser plusieurs sessions"),
-    "de_DE": ("Anmeldesitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
-    "es_ES": ("Sesiones de usuario", "Finalizada por otro acceso", "Permitir varias sesiones"),
-    "nl_NL": ("Aanmeldsessies", "Beëindigd door aanmelding", "Meerdere sessies toestaan"),
+    "fr_FR": ("Sessions de connexion", "Terminée par nouvelle connexion", "Autoriser plusieurs sessions"),
+    "de_DE": ("Benutzersitzungen", "Durch neuere Anmeldung beendet", "Mehrere Sitzungen erlauben"),
+    "es_ES": ("Sesiones de usuario", "Finalizada por nueva sesión", "Permitir varias sesiones"),
+    "nl_NL": ("Gebruikerssessies", "Beëindigd door nieuwe aanmelding", "Meerdere sessies toestaan"),
     "pt_BR": ("Sessões de login", "Encerrada por novo login", "Permitir várias sessões"),
-    "it_IT": ("Sessioni di accesso", "Terminata da nuovo accesso", "Consenti sessioni multiple"),
+    "it_IT": ("Sessioni di accesso", "Terminata da un nuovo accesso", "Consenti sessioni multiple"),
     "ar_001": ("جلسات تسجيل الدخول", "أنهاها تسجيل دخول أحدث", "السماح بجلسات متعددة"),
-    "hi_IN": ("लॉगिन सत्र", "नए लॉगिन से समाप्त", "एक से अधिक सत्रों की अनुमति दें"),
+    "hi_IN": ("लॉगिन सेशन", "नए लॉगिन से समाप्त", "एक से अधिक सेशन की अनुमति दें"),
 }
 
 

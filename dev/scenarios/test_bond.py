@@ -21,6 +21,7 @@ from servers import (
     Server,
     alive,
     odoo,
+    odoo_source,
     psql,
     skip_without,
     stored,
@@ -119,7 +120,7 @@ def test_new_id_for_an_open_session(single_database_server, login):
 
 
 def test_impersonation(single_database_server, login, people):
-    """It ends no session of the user. It ends with the next login of whoever does it."""
+    """It ends no session of the user. It ends with the next login of the impersonating user."""
     server = single_database_server
     support, user = people.pop(), Device(server).login(login)
     impersonator = Device(server).login(support)
@@ -134,7 +135,7 @@ def test_impersonation(single_database_server, login, people):
 
 @pytest.mark.parametrize("way", ["store", "abort"])
 def test_session_that_no_login_opens(single_database_server, login, way):
-    """It ends nobody, gets an entry at its first request, and ends with the user's next login."""
+    """It ends no other session, gets an entry at its first request, and ends with the user's next login."""
     server = single_database_server
     first, other = Device(server).login(login), Device(server)
     if way == "store":
@@ -188,7 +189,7 @@ def test_logout_with_an_id_from_before_a_rotation(single_database_server, login)
 
 
 def test_second_factor_in_the_same_browser(single_database_server, login):
-    """Nobody is told of a login of another device."""
+    """No page says that another device logged in."""
     server, secret = single_database_server, base64.b32encode(b"twenty bytes of it..").decode()
     psql(server.databases[0], f"UPDATE res_users SET totp_secret = '{secret}' WHERE login = '{login}'")
     device = Device(server)
@@ -342,3 +343,25 @@ def test_password_that_changes_during_a_login(single_database_server, people):
     assert answers[0].status_code == 200, "the login page once more"
     assert alive(owner, late) == [True, False]
     assert len(entries(server, owner.uid)) == 1
+
+
+@pytest.fixture
+def with_replicas():
+    skip_without("replicas of the database", "db_replica_host" in odoo_source("tools/config.py"))
+
+
+def test_lagging_replica(with_replicas, lagging_server, login):
+    """The replica does not know of the login that has ended the session. Nothing is written all the same."""
+    server, primary, pause_replay = lagging_server
+    first = Device(server).login(login)
+    [user_id] = first.call("res.users", "search", [["login", "=", login]])["result"]
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    pause_replay()
+    second = Device(server).login(login)
+    assert second.uid == user_id, "the replica does not know its entry"
+    file.write_bytes(content)
+    answer = first.call("res.users", "write", [user_id], {"signature": "written by an ended session"})
+    assert "error" in answer
+    signature = primary.psql(server.databases[0], f"SELECT signature FROM res_users WHERE id = {user_id}")
+    assert "ended session" not in str(signature)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from odoo import fields
 from odoo.sql_db import Cursor
 from odoo.tools import SQL
+from odoo.addons.op_single_session_login.models.op_single_session_login_end import NEXT_EXCLUSIVE
 log, execute = env["op.single.session.login"].sudo(), Cursor.execute
 costs, step = {}, None
 
@@ -45,14 +46,15 @@ try:
         values["exclusive"] = name != "bypass"
         newest = log._insert_newest(values)
         step = f"{name}: which sessions it ended"
-        log._find_older(user)
+        older = log._find_open(SQL("user_id = %s AND (%s) IS NOT NULL", user.id, NEXT_EXCLUSIVE))
+        older._group_by_newer()
         newest._filter_known()
         log._describe_login("n" * len(identifier))
         step = f"{name}: list of one page"
         entries = log.search([("user_id", "=", user.id)], limit=80)
         entries.mapped("end_reason")
     step = "cleanup of what is left"
-    log._find_older(env["res.users"])
+    log._find_open(SQL("(%s) IS NOT NULL", NEXT_EXCLUSIVE))
     step = "session of a logged out user"
     log._find_open(SQL("identifier = %s", identifiers[0]))
 finally:
