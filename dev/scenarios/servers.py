@@ -38,18 +38,24 @@ def use(environment):
     WITH_ADDON = environment.with_addon
 
 
-def psql(database, query):
-    """Run a query and return its rows as lists of strings."""
-    return ENVIRONMENT.cluster.psql(database, query)
+def connect(database):
+    """Connect to a database. Nobody waits for a lock forever."""
+    host = str(ENVIRONMENT.pg_socket)
+    return contextlib.closing(psycopg2.connect(host=host, user="odoo", dbname=database, options="-c lock_timeout=60s"))
+
+
+def psql(database, query, *values):
+    """Run a query in a transaction of its own, and return its rows, if it has any."""
+    with connect(database) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(query, values or None)
+        return cursor.fetchall() if cursor.description else None
 
 
 @contextlib.contextmanager
 def locked(database, table, condition):
     """Lock rows of a table, as a transaction that has changed them does."""
-    connection = psycopg2.connect(
-        host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database, options="-c lock_timeout=10s"
-    )
-    with contextlib.closing(connection), connection.cursor() as cursor:
+    with connect(database) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT FROM {table} WHERE {condition} FOR UPDATE")
         assert cursor.rowcount
         yield

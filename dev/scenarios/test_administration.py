@@ -102,7 +102,7 @@ def test_end_session_cleans_up(server, login):
     assert (level, text.strip()) == ("INFO", line)
     skip_without_devices(server.databases[0])
     query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{device.sid[:42]}'"
-    assert psql(server.databases[0], query) == [["t"]]
+    assert psql(server.databases[0], query) == [(True,)]
 
 
 def test_end_several_sessions(administrator, open_tab, login, admin):

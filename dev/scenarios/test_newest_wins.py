@@ -74,7 +74,7 @@ def test_devices_of_ended_sessions_are_revoked(server, login):
     second = Device(server).login(login)
     assert second.uid
     query = f"SELECT revoked, session_identifier FROM res_device_log WHERE user_id = {uid} ORDER BY id"
-    assert psql(server.databases[0], query) == [["t", first.sid[:42]], ["f", second.sid[:42]]]
+    assert psql(server.databases[0], query) == [(True, first.sid[:42]), (False, second.sid[:42])]
 
 
 def test_login_waits_for_no_device(server, login):

@@ -113,7 +113,7 @@ def test_paid_order(open_tab, shop):
         SELECT count(*) FROM pos_order JOIN res_users ON res_users.id = pos_order.user_id
          WHERE res_users.login = 'carl' AND pos_order.state = 'paid'
     """
-    assert psql(database, query) == [["0"]]
+    assert psql(database, query) == [(0,)]
     first.screenshot("pos-paid")
     first.notification.get_by_role("button", name="Log in").click()
     first.expect_login_page(ENDED)
@@ -126,5 +126,5 @@ def test_paid_order(open_tab, shop):
         till.validate.click()
     else:
         till.pay()
-    wait_until(lambda: psql(database, query) == [["1"]])
+    wait_until(lambda: psql(database, query) == [(1,)])
     first.screenshot("pos-sent")
