@@ -86,6 +86,12 @@ def odoo(*arguments, script=None, addons=(), environ=()):
     return run_odoo(ENVIRONMENT, *options, *arguments, script=script, **settings)
 
 
+def shell(name, **values):
+    """Return a script of dev/shell for Odoo's shell, in which these names have these values."""
+    lines = [f"{key} = {value!r}" for key, value in values.items()]
+    return "\n".join([*lines, (DEV / "shell" / f"{name}.py").read_text()])
+
+
 class Server(TCPExecutor):
     """An Odoo server with workers and a websocket process. It runs as long as the context."""
 

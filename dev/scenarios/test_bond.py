@@ -22,6 +22,7 @@ from servers import (
     odoo,
     odoo_source,
     psql,
+    shell,
     skip_without,
     stored,
     wait_until,
@@ -312,17 +313,11 @@ def test_update_during_logins(make_database, addon_database, folder):
         assert alive(device, newest) == [False, True]
 
 
-RESTORED = """
-env["op.single.session.login"].search([("identifier", "=", "{identifier}")]).unlink()
-env.cr.commit()
-"""
-
-
 def test_backup_that_is_restored(single_database_server, login):
     """The login log does not know a session that is newer than the backup."""
     server = single_database_server
     device, other = Device(server).login(login), Device(server).login("max")
-    odoo("-d", server.databases[0], script=RESTORED.format(identifier=device.identifier))
+    odoo("-d", server.databases[0], script=shell("restore_backup", identifier=device.identifier))
     assert alive(device, other) == [False, True]
     assert alive(Device(server).login(login)) == [True]
 
