@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import operator
 import os
 import pickle
 import re
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from devtools.environment import odoo_command as plain_odoo_command
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
+AT_ONCE = 8  # simultaneous logins
 # The only reason to skip a test: it is about something that this series does not have.
 ABSENT = "not in this Odoo: "
 ENVIRONMENT = None  # pytest's configuration sets it, before it collects the tests
@@ -270,6 +273,23 @@ def identifier_of(sid):
 
 def alive(*devices):
     return [bool(device.uid) for device in devices]
+
+
+def at_once(pool, actions):
+    """Start all actions at the same moment, and return their results."""
+    barrier = threading.Barrier(len(actions))
+
+    def start(action):
+        barrier.wait()
+        return action()
+
+    return list(pool.map(start, actions))
+
+
+def find_alive(pool, devices):
+    """Return the devices that are logged in, asking for all at the same time."""
+    uids = pool.map(operator.attrgetter("uid"), devices)
+    return [device for device, uid in zip(devices, uids, strict=True) if uid]
 
 
 def stored(path):

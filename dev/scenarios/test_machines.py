@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mirakuru import TCPExecutor
 from test_databases import duplicate, module, serve_copies, state_of
-from test_newest_wins import AT_ONCE, close_code, login_at_once, open_websocket, uid_of
+from test_newest_wins import close_code, login_at_once, open_websocket
 
 from devtools.environment import free_port
-from servers import ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, load, psql
+from servers import AT_ONCE, ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, find_alive, load, psql
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_session_db(server_with_session_db, login):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(Device.open_login_page, devices))
         assert login_at_once(pool, devices, login) == [303] * AT_ONCE
-        assert sum(map(bool, pool.map(uid_of, devices))) == 1
+        assert len(find_alive(pool, devices)) == 1
     assert alive(second) == [False]
     query = "SELECT DISTINCT length(identifier) FROM op_single_session_login WHERE identifier IS NOT NULL"
     lengths = psql(server.databases[0], query)
