@@ -14,7 +14,7 @@ from devtools.databases import copy_database, make_once
 from devtools.environment import DEV
 from devtools.postgresql import make_cluster, make_standby
 from devtools.postgresql import running as postgresql
-from servers import ABSENT, PASSWORD, Device, Server, odoo_settings
+from servers import ABSENT, PASSWORD, Device, Server, odoo_settings, shell
 
 # Stops the requests that Chromium sends by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -25,24 +25,6 @@ expect.set_options(timeout=20_000)  # for a busy machine; where time matters, a 
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
 PEOPLE = ["ada", "bob", *(f"user{number}" for number in range(160))]
-USERS = f"""
-from odoo import Command
-def user(login, group="base.group_user", **values):
-    field = "group_ids" if "group_ids" in env["res.users"] else "groups_id"
-    groups = [Command.set([env.ref(group).id])]
-    return env["res.users"].with_context(no_reset_password=True).create(
-        dict(values, name=login, login=login, password={PASSWORD!r}, **{{field: groups}}))
-for lang in {LANGUAGES}:
-    env["res.lang"]._activate_lang(lang)
-env["ir.module.module"].search([("name", "in", ["web", "portal"])])._update_translations({LANGUAGES})
-for login in {PEOPLE}:
-    user(login)
-user("pia", "base.group_portal")
-user("eve", "base.group_system")
-user("max", "base.group_erp_manager")
-env.ref("base.user_admin").password = "admin"  # again, as cheap as the others
-env.cr.commit()
-"""
 # The modules of tests that take longest start first, so that both workers end at the same time.
 LONGEST = "test_browsers test_fuzzing test_point_of_sale test_in_odoo test_administration test_machines".split()
 
@@ -123,7 +105,8 @@ def people():
 def plain_database(environment, make_template):
     """A database with users, whose passwords cost next to nothing, and without the addon."""
     load = "op_single_session_login_load"
-    return make_template("plain", environment.template, "-i", load, modules=[DEV / "addons" / load], script=USERS)
+    script = shell("users", password=PASSWORD, languages=LANGUAGES, logins=PEOPLE)
+    return make_template("plain", environment.template, "-i", load, modules=[DEV / "addons" / load], script=script)
 
 
 @pytest.fixture(scope="session")
@@ -297,8 +280,8 @@ def open_tab(browser, output_path, request):
 
     def open_one(url=None, browser=browser, **options):
         context = browser.new_context(**options)
-        # without screenshots: those of each frame take as much time as everything else
-        context.tracing.start(snapshots=True)
+        # without screenshots and snapshots, which take as much time as everything else
+        context.tracing.start()
         tabs.append(Tab(context, url or request.getfixturevalue("site").url))
         return tabs[-1]
 

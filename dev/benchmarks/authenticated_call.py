@@ -4,7 +4,7 @@ import statistics
 
 from _bench import DATABASES, bench_server, fill_login_log, make_users, print_ratio, timed
 
-from servers import Device, odoo
+from servers import Device, odoo, shell
 
 ENTRIES = 1_000_000
 ROUNDS = 40
@@ -13,17 +13,6 @@ METHODS = {
     "the cheapest call (context_get)": ("res.users", "context_get", []),
     "a list of partners (web_search_read)": ("res.partner", "web_search_read", [], {"display_name": {}, "email": {}}),
 }
-# Prints what PostgreSQL does for the session check.
-PLAN = """
-execute = type(env.cr).execute
-def explain(cr, query, params=None, **options):
-    execute(cr, "EXPLAIN " + cr.mogrify(query, params).decode())
-    print(*(f"    {{line}}" for [line] in cr.fetchall()), sep="\\n")
-    execute(cr, query, params, **options)
-type(env.cr).execute = explain
-print("  The session check's query, one for each request:")
-assert env["op.single.session.login"]._is_ended("{sid}"[: len("{sid}") // 2]) is False
-"""
 
 
 def test_authenticated_call():
@@ -39,7 +28,7 @@ def test_authenticated_call():
             print_ratio(
                 "  with SELECT 1 in place of the addon", [medians["query"] / medians["plain"] for medians in rounds]
             )
-        print(odoo("-d", DATABASES["addon"], script=PLAN.format(sid=devices["addon"].sid)))
+        print(odoo("-d", DATABASES["addon"], script=shell("explain_check", sid=devices["addon"].sid)))
 
 
 def measure(devices, call):

@@ -7,29 +7,12 @@ import statistics
 
 from _bench import DATABASES, bench_server, make_users, print_ratio, timed
 
-from servers import Device, odoo
+from servers import Device, odoo, shell
 
 NAMES = ("plain", "addon", "scan")
 SIZES = (0, 10_000, 100_000, 1_000_000)
 ROUNDS = 100
 SCANS = {0: 20, 10_000: 10, 100_000: 5, 1_000_000: 2}
-
-
-# What a login does with files: it looks for those of one session that it ended, and deletes them.
-TIME_FILES = """
-import statistics, time
-from odoo.addons.op_single_session_login.models import session_store
-from odoo.http import root
-times = []
-for _ in range(1000):
-    session = root.session_store.new()
-    session["db"] = env.cr.dbname
-    root.session_store.save(session)
-    start = time.perf_counter()
-    session_store.delete([session_store.get_identifier(session.sid)], env.cr.dbname)
-    times.append(time.perf_counter() - start)
-print(statistics.median(times))
-"""
 
 
 def test_login_latency():
@@ -46,7 +29,7 @@ def test_login_latency():
             own, scan = (
                 statistics.median(times[name]) - statistics.median(times["plain"]) for name in ("addon", "scan")
             )
-            files = float(odoo("-d", DATABASES["addon"], f"--data-dir={server.data}", script=TIME_FILES))
+            files = float(odoo("-d", DATABASES["addon"], f"--data-dir={server.data}", script=shell("time_files")))
             print_ratio(f"{size:>9,} files, scan's share / addon's", [scan / own])
             print_ratio(f"{size:>9,} files, scan's share / addon's with files", [scan / files])
         for child in server.sessions.iterdir():

@@ -52,8 +52,10 @@ class Cluster:
         """Run a query and return its rows as lists of strings."""
         command = [self.programs / "psql", "-XAtq", "-F", "\t", "-h", self.sockets, "-U", "odoo"]
         command += ["-v", "ON_ERROR_STOP=1", "-d", database, "-c", query]
-        output = subprocess.check_output(command, text=True, env=self.environ)
-        return [line.split("\t") for line in output.splitlines()]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environ, check=False)
+        if done.returncode:
+            raise SetupError(f"{query.strip()} failed in {database}: {done.stderr.strip()}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 def find_postgresql(cache):

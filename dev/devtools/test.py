@@ -113,7 +113,16 @@ def run_pytest(environment, *arguments):
     temporary.mkdir(exist_ok=True)
     environ = {**odoo_environ(environment), "PYTHONPATH": str(DEV), "TMPDIR": str(temporary)}
     python = packages.make_test_venv(environment.cache)
-    command = [python, "-m", "pytest", f"--environment={described}", f"--output={environment.output / 'failed'}"]
+    # if this process is killed, pytest stops too, with all its servers
+    command = [
+        "setpriv",
+        "--pdeathsig=INT",
+        python,
+        "-m",
+        "pytest",
+        f"--environment={described}",
+        f"--output={environment.output / 'failed'}",
+    ]
     command += ["-o", f"cache_dir={environment.cache / 'pytest' / environment.series}"]
     process = subprocess.Popen(
         [*command, *map(absolute, arguments)], cwd=DEV, env=environ, stdin=subprocess.DEVNULL, start_new_session=True

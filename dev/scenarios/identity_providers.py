@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from servers import ENVIRONMENT
+from servers import ENVIRONMENT, shell
 
 SAML_PROVIDER = Path(__file__).with_name("saml_provider.py")
 
@@ -68,13 +68,7 @@ class OAuthProvider:
             "body": "Here",
             **self.values,
         }
-        return f"""
-env["auth.oauth.provider"].search([]).write({{"enabled": False}})
-provider = env["auth.oauth.provider"].create({values!r})
-user = env["res.users"].search([("login", "=", {self.server.user!r})])
-user.write({{"oauth_provider_id": provider.id, "oauth_uid": {self.server.user!r}}})
-env.cr.commit()
-"""
+        return shell("oauth_provider", values=values, login=self.server.user)
 
 
 class SamlProvider:
@@ -97,14 +91,14 @@ class SamlProvider:
 
     def make_script(self):
         """Return a script for Odoo's shell that makes the user log in here, without a click."""
-        return f"""
-provider = env["auth.saml.provider"].create({{
-    "name": "Here", "body": "Here", "entity_id": "odoo", "autoredirect": True, "sig_alg": "SIG_RSA_SHA256",
-    "idp_metadata": {self.settings["metadata"]!r},
-    "sp_pem_public": {self.settings["certificate"]!r},
-    "sp_pem_private": {self.settings["key"]!r},
-}})
-user = env["res.users"].search([("login", "=", {self.user!r})])
-user.write({{"saml_ids": [(0, 0, {{"saml_provider_id": provider.id, "saml_uid": {self.user!r}}})]}})
-env.cr.commit()
-"""
+        values = {
+            "name": "Here",
+            "body": "Here",
+            "entity_id": "odoo",
+            "autoredirect": True,
+            "sig_alg": "SIG_RSA_SHA256",
+            "idp_metadata": self.settings["metadata"],
+            "sp_pem_public": self.settings["certificate"],
+            "sp_pem_private": self.settings["key"],
+        }
+        return shell("saml_provider", values=values, login=self.user)

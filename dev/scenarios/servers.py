@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import operator
 import os
 import pickle
 import re
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from devtools.environment import odoo_command as plain_odoo_command
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
 WORKERS = 4
+AT_ONCE = 8  # simultaneous logins
 # The only reason to skip a test: it is about something that this series does not have.
 ABSENT = "not in this Odoo: "
 ENVIRONMENT = None  # pytest's configuration sets it, before it collects the tests
@@ -38,18 +41,24 @@ def use(environment):
     WITH_ADDON = environment.with_addon
 
 
-def psql(database, query):
-    """Run a query and return its rows as lists of strings."""
-    return ENVIRONMENT.cluster.psql(database, query)
+def connect(database):
+    """Connect to a database. Nobody waits for a lock forever."""
+    host = str(ENVIRONMENT.pg_socket)
+    return contextlib.closing(psycopg2.connect(host=host, user="odoo", dbname=database, options="-c lock_timeout=60s"))
+
+
+def psql(database, query, *values):
+    """Run a query in a transaction of its own, and return its rows, if it has any."""
+    with connect(database) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(query, values or None)
+        return cursor.fetchall() if cursor.description else None
 
 
 @contextlib.contextmanager
 def locked(database, table, condition):
     """Lock rows of a table, as a transaction that has changed them does."""
-    connection = psycopg2.connect(
-        host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=database, options="-c lock_timeout=10s"
-    )
-    with contextlib.closing(connection), connection.cursor() as cursor:
+    with connect(database) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT FROM {table} WHERE {condition} FOR UPDATE")
         assert cursor.rowcount
         yield
@@ -78,6 +87,12 @@ def odoo(*arguments, script=None, addons=(), environ=()):
     """Run Odoo until it stops, optionally with a script for its shell; return what it printed."""
     options, settings = odoo_settings(addons, environ)
     return run_odoo(ENVIRONMENT, *options, *arguments, script=script, **settings)
+
+
+def shell(name, **values):
+    """Return a script of dev/shell for Odoo's shell, in which these names have these values."""
+    lines = [f"{key} = {value!r}" for key, value in values.items()]
+    return "\n".join([*lines, (DEV / "shell" / f"{name}.py").read_text()])
 
 
 class Server(TCPExecutor):
@@ -258,6 +273,23 @@ def identifier_of(sid):
 
 def alive(*devices):
     return [bool(device.uid) for device in devices]
+
+
+def at_once(pool, actions):
+    """Start all actions at the same moment, and return their results."""
+    barrier = threading.Barrier(len(actions))
+
+    def start(action):
+        barrier.wait()
+        return action()
+
+    return list(pool.map(start, actions))
+
+
+def find_alive(pool, devices):
+    """Return the devices that are logged in, asking for all at the same time."""
+    uids = pool.map(operator.attrgetter("uid"), devices)
+    return [device for device, uid in zip(devices, uids, strict=True) if uid]
 
 
 def stored(path):

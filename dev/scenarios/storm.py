@@ -2,14 +2,12 @@
 
 import json
 import random
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from servers import PASSWORD, STATUS, Device, identifier_of, stored
+from servers import AT_ONCE, PASSWORD, STATUS, Device, at_once, find_alive, identifier_of, stored
 
-AT_ONCE = 8
 LOGIN = "storm"
 DISTURBANCES = ("rotation", "logout", "bypass")
 HAUNTS = ("/web?debug=1", STATUS, "/web/session/get_session_info?debug=1")
@@ -72,7 +70,7 @@ class Storm:
             actions.append(lambda: old[0].get("/web/session/logout"))
         if self.has_addon and "bypass" in disturbances:
             actions.append(self.change_bypass)
-        self.start_together(actions)
+        at_once(self.pool, actions)
         if not self.has_addon:
             return
         if "bypass" in disturbances:  # several may live now; the next login ends them
@@ -80,16 +78,6 @@ class Storm:
         self.judge(devices + old + ghosts)
         self.ended += old_sids
         self.expect_over(self.ended[-3 * AT_ONCE :])
-
-    def start_together(self, actions):
-        """Start all actions at the same moment, and fail if one of them fails."""
-        barrier = threading.Barrier(len(actions))
-
-        def start(action):
-            barrier.wait()
-            return action()
-
-        list(self.pool.map(start, actions))
 
     def log_in(self, device):
         status = device.send_login(LOGIN).status_code
@@ -121,7 +109,7 @@ class Storm:
 
     def judge(self, devices):
         """Check that exactly one session is open, of this round and those before it."""
-        living = [device for device, uid in zip(devices, self.pool.map(uid_of, devices), strict=True) if uid]
+        living = find_alive(self.pool, devices)
         if len({identifier_of(device.sid) for device in living}) != 1:
             self.failures.append(f"{len(living)} sessions are open")
             return
@@ -130,10 +118,6 @@ class Storm:
 
     def expect_over(self, sids):
         devices = [self.device(sid) for sid in sids]
-        reopened = sum(map(bool, self.pool.map(uid_of, devices)))
+        reopened = len(find_alive(self.pool, devices))
         if reopened:
             self.failures.append(f"{reopened} of {len(sids)} ended sessions are open again")
-
-
-def uid_of(device):
-    return device.uid

@@ -9,20 +9,20 @@ import struct
 import threading
 import time
 
-import psycopg2
 import pytest
 from test_other_addons import entries
 
 from servers import (
-    ENVIRONMENT,
     PASSWORD,
     STATUS,
     Device,
     Server,
     alive,
+    connect,
     odoo,
     odoo_source,
     psql,
+    shell,
     skip_without,
     stored,
     wait_until,
@@ -34,10 +34,9 @@ KEY = 4711  # of the advisory lock that a request waits for
 @contextlib.contextmanager
 def held(server, send):
     """Send a request in a thread of its own, and hold it up until the context ends. Yield its result, a list."""
-    connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=server.databases[0])
     before, results = server.log.read_text().count("WAITING for"), []
     thread = threading.Thread(target=lambda: results.append(send()))
-    with contextlib.closing(connection):
+    with connect(server.databases[0]) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [KEY])
         thread.start()
@@ -148,7 +147,7 @@ def test_session_that_no_login_opens(single_database_server, login, way):
             skip_without("sessions after abort(response)", False)
     assert other.get(STATUS).json() == {"state": "alive"}
     assert alive(first, other) == [True, True]
-    assert [exclusive for _identifier, exclusive in entries(server, first.uid)] == ["t", ""]
+    assert [exclusive for _identifier, exclusive in entries(server, first.uid)] == [True, None]
     newest = Device(server).login(login)
     assert alive(first, other, newest) == [False, False, True]
 
@@ -314,17 +313,11 @@ def test_update_during_logins(make_database, addon_database, folder):
         assert alive(device, newest) == [False, True]
 
 
-RESTORED = """
-env["op.single.session.login"].search([("identifier", "=", "{identifier}")]).unlink()
-env.cr.commit()
-"""
-
-
 def test_backup_that_is_restored(single_database_server, login):
     """The login log does not know a session that is newer than the backup."""
     server = single_database_server
     device, other = Device(server).login(login), Device(server).login("max")
-    odoo("-d", server.databases[0], script=RESTORED.format(identifier=device.identifier))
+    odoo("-d", server.databases[0], script=shell("restore_backup", identifier=device.identifier))
     assert alive(device, other) == [False, True]
     assert alive(Device(server).login(login)) == [True]
 

@@ -11,6 +11,7 @@ from servers import (
     Server,
     alive,
     odoo,
+    shell,
     skip_without,
     skip_without_devices,
     wait_until,
@@ -87,29 +88,10 @@ def test_login_that_fails_after_the_authentication(single_database_server, login
     assert alive(*others, last) == [False] * len(others) + [completed]
 
 
-CLEANUP_AMID_ANOTHER = """
-from unittest.mock import patch
-from odoo.addons.op_single_session_login.models import session_store
-user = env.ref("base.user_admin")
-values = {"user_id": user.id, "exclusive": True, "login_date": "2026-11-20 10:00:00"}
-old, new = env["op.single.session.login"].create([dict(values, identifier=name * 42) for name in "ab"])
-device = {"session_identifier": old.identifier, "user_id": user.id, "platform": "linux", "browser": "firefox"}
-device = env["res.device.log"].create(device)
-env.cr.commit()
-def change_device(identifiers, dbname):
-    with env.registry.cursor() as cr:
-        cr.execute("UPDATE res_device_log SET revoked = NULL WHERE id = %s", [device.id])
-with patch.object(session_store, "delete", change_device), env.registry.cursor() as cr:
-    new.with_env(env(cr=cr))._clean_up()
-device.invalidate_recordset()
-assert device.revoked
-"""
-
-
 def test_cleanup_during_another(databases):
     """The cleanup does not fail if another one has changed a device in the meantime."""
     skip_without_devices(databases[1])
-    odoo("-d", databases[1], script=CLEANUP_AMID_ANOTHER)
+    odoo("-d", databases[1], script=shell("cleanup_amid_another"))
 
 
 def every_session(server, answer):

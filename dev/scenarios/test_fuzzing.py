@@ -1,17 +1,15 @@
 """Garbage from the network causes no error, opens and ends no session, and changes nothing."""
 
-import contextlib
 import json
 import re
 from urllib.parse import urlencode
 
-import psycopg2
 import pytest
 from garbage import FORM, JSON, Target, anything, cookies, fuzz, headers, methods, odd, paths, queries, text
 from hypothesis import strategies as st
 
 from devtools.environment import REPOSITORY
-from servers import ENVIRONMENT, PASSWORD, STATUS, Device, Server, alive, psql, stored
+from servers import PASSWORD, STATUS, Device, Server, alive, connect, psql, stored
 
 pytestmark = pytest.mark.timeout(1800)  # thousands of requests, on a machine that may be busy
 LOGIN_LOG, BYPASS = "op.single.session.login", "allow_multiple_sessions"
@@ -31,11 +29,10 @@ MISSING = ("Record does not exist",)
 
 @pytest.fixture(scope="module")
 def shared_target(databases, folder):
-    connection = psycopg2.connect(host=str(ENVIRONMENT.pg_socket), user="odoo", dbname=databases[0])
-    connection.autocommit = True
     # other tests may have changed the language of these log lines
     psql(databases[0], "UPDATE res_partner SET lang = 'en_US' WHERE lang IS NOT NULL")
-    with contextlib.closing(connection), Server(databases[:1], folder / "fuzzing", "--proxy-mode") as server:
+    with connect(databases[0]) as connection, Server(databases[:1], folder / "fuzzing", "--proxy-mode") as server:
+        connection.autocommit = True
         target = Target(server, connection)
         # after some wrong passwords, Odoo refuses right ones too
         target.set_parameter("base.login_cooldown_after", "0")

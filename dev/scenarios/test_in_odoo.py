@@ -108,4 +108,4 @@ class TestWithSessionDb:
 
     def test_log(self, runner, sessions):
         assert runner.problems == []
-        assert psql(sessions, "SELECT count(*) FROM http_sessions") != [["0"]]
+        assert psql(sessions, "SELECT count(*) FROM http_sessions") != [(0,)]

@@ -1,8 +1,8 @@
 """The newest login wins, ended sessions stay ended, others are not affected: on a server with several workers."""
 
+import functools
 import json
 import re
-import threading
 import time
 import xmlrpc.client
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +11,23 @@ import pytest
 import requests
 from websocket import WebSocketConnectionClosedException, create_connection
 
-from servers import PASSWORD, Device, alive, locked, psql, skip_without, skip_without_devices, stored
+from servers import (
+    AT_ONCE,
+    PASSWORD,
+    Device,
+    alive,
+    at_once,
+    find_alive,
+    locked,
+    psql,
+    skip_without,
+    skip_without_devices,
+    stored,
+)
 
 pytestmark = pytest.mark.core
 in_tests = pytest.mark.in_tests
 ROUNDS = 5  # dev/storm has more
-AT_ONCE = 8
 
 
 @pytest.fixture
@@ -74,7 +85,7 @@ def test_devices_of_ended_sessions_are_revoked(server, login):
     second = Device(server).login(login)
     assert second.uid
     query = f"SELECT revoked, session_identifier FROM res_device_log WHERE user_id = {uid} ORDER BY id"
-    assert psql(server.databases[0], query) == [["t", first.sid[:42]], ["f", second.sid[:42]]]
+    assert psql(server.databases[0], query) == [(True, first.sid[:42]), (False, second.sid[:42])]
 
 
 def test_login_waits_for_no_device(server, login):
@@ -117,24 +128,15 @@ def test_simultaneous_logins_leave_exactly_one(server, login):
             list(pool.map(Device.open_login_page, devices))
             assert login_at_once(pool, devices, login) == [303] * AT_ONCE
             assert sum(bool(server.files_of(device.sid)) for device in devices) == 1
-            survivors = [device for device, uid in zip(devices, pool.map(uid_of, devices), strict=True) if uid]
+            survivors = find_alive(pool, devices)
         assert not survivor.uid
         [survivor] = survivors
 
 
 def login_at_once(pool, devices, login):
     """Send the login forms of all devices at the same moment, and return the status codes."""
-    at_once = threading.Barrier(len(devices))
-
-    def send(device):
-        at_once.wait()
-        return device.send_login(login).status_code
-
-    return list(pool.map(send, devices))
-
-
-def uid_of(device):
-    return device.uid
+    answers = at_once(pool, [functools.partial(device.send_login, login) for device in devices])
+    return [answer.status_code for answer in answers]
 
 
 @in_tests

@@ -40,7 +40,7 @@ def test_login_that_keeps_the_session_id(single_database_server, login, way):
     log_in_by_itself(first, login, way)
     assert first.sid != ended
     assert alive(first, second, third) == [True, False, False]
-    assert entries(server, user_id) == [[row[0], "t"] for row in entries(server, user_id)]
+    assert entries(server, user_id) == [(row[0], True) for row in entries(server, user_id)]
     assert len(entries(server, user_id)) == 4
 
 

@@ -4,34 +4,17 @@ import pytest
 from browsers import Proxy
 from playwright.sync_api import expect
 
-from servers import PASSWORD, Server, odoo, psql, wait_until
+from servers import PASSWORD, Server, odoo, psql, shell, wait_until
 
 ENDED = "Your session has ended"
-SHOP = """
-from odoo import Command
-env["account.chart.template"].try_loading("generic_coa", env.company, install_demo=False)
-field = "group_ids" if "group_ids" in env["res.users"] else "groups_id"
-for login in ("cara", "carl"):
-    env["res.users"].with_context(no_reset_password=True).create({{
-        "name": login, "login": login, "password": {password!r},
-        field: [Command.set([env.ref("base.group_user").id, env.ref("point_of_sale.group_pos_manager").id])]}})
-env["product.product"].create(
-    {{"name": "Pencil", "list_price": 2, "available_in_pos": True, "taxes_id": [Command.clear()]}})
-journal = env["account.journal"].create({{"name": "Till", "type": "cash", "code": "TILL"}})
-method = env["pos.payment.method"].create({{"name": "Coins", "journal_id": journal.id}})
-config = env["pos.config"].create({{"name": "Kiosk", "payment_method_ids": [Command.set(method.ids)]}})
-session = env["pos.session"].create({{"user_id": env.uid, "config_id": config.id}})
-open_till = session.set_opening_control if hasattr(session, "set_opening_control") else session.set_cashbox_pos
-open_till(0, "")
-env.cr.commit()
-"""
 
 
 @pytest.fixture(scope="module")
 def shop(make_database, make_template, plain_database, folder):
     """The address of a site with a Point of Sale and a website, the Point of Sale's path, and the database."""
-    script = SHOP.format(password=PASSWORD)
-    template = make_template("shop", plain_database, "-i", "point_of_sale,website", script=script)
+    template = make_template(
+        "shop", plain_database, "-i", "point_of_sale,website", script=shell("shop", password=PASSWORD)
+    )
     database = make_database("pos", template)
     odoo("-d", database, "-i", "op_single_session_login")
     [[config]] = psql(database, "SELECT id FROM pos_config WHERE name = 'Kiosk'")
@@ -113,7 +96,7 @@ def test_paid_order(open_tab, shop):
         SELECT count(*) FROM pos_order JOIN res_users ON res_users.id = pos_order.user_id
          WHERE res_users.login = 'carl' AND pos_order.state = 'paid'
     """
-    assert psql(database, query) == [["0"]]
+    assert psql(database, query) == [(0,)]
     first.screenshot("pos-paid")
     first.notification.get_by_role("button", name="Log in").click()
     first.expect_login_page(ENDED)
@@ -126,5 +109,5 @@ def test_paid_order(open_tab, shop):
         till.validate.click()
     else:
         till.pay()
-    wait_until(lambda: psql(database, query) == [["1"]])
+    wait_until(lambda: psql(database, query) == [(1,)])
     first.screenshot("pos-sent")

@@ -40,7 +40,8 @@ def run(make_database, plain_database, folder):
 
 def count_logins(server):
     """Return how many logins were completed. The provider cannot know: Odoo's service worker asks it for pages too."""
-    return int(psql(server.databases[0], "SELECT count(*) FROM op_single_session_login")[0][0])
+    [[count]] = psql(server.databases[0], "SELECT count(*) FROM op_single_session_login")
+    return count
 
 
 def log_in(tab):
@@ -131,7 +132,7 @@ def test_hint_on_the_user_form(run):
     first, second = Device(server), Device(server)
     for number, device in enumerate((first, second)):
         [[provider_id]] = psql(device.database, "SELECT id FROM auth_oauth_provider WHERE enabled")
-        state = json.dumps({"d": device.database, "p": int(provider_id)})
+        state = json.dumps({"d": device.database, "p": provider_id})
         device.get("/auth_oauth/signin?" + urlencode({"access_token": f"{USER}-{number}", "state": state}))
     assert alive(first, second) == [True, True]
     admin = Device(server).login("admin", "admin")

@@ -6,7 +6,7 @@ import polib
 import pytest
 
 from devtools.environment import REPOSITORY
-from servers import ENVIRONMENT, odoo
+from servers import ENVIRONMENT, odoo, shell
 
 # The languages, and the words that are the same in English: translation files leave them empty.
 LANGUAGES = {
@@ -21,12 +21,6 @@ LANGUAGES = {
 }
 # Terms that Odoo translates itself: a text here would replace Odoo's.
 ODOO = {"Communication Bus", "Display Name", "HTTP Routing", "ID", "websocket message handling"}
-EXPORT = """
-from odoo.release import version_info
-from odoo.tools.translate import trans_export
-with open({path!r}, "wb") as file:
-    trans_export(None, ["op_single_session_login"], file, "po", env if version_info >= (19,) else env.cr)
-"""
 
 
 def read_terms(path):
@@ -41,7 +35,7 @@ def template():
 
 def test_template(addon_database, template, tmp_path):
     path = tmp_path / "exported.pot"
-    odoo("-d", addon_database, script=EXPORT.format(path=str(path)))
+    odoo("-d", addon_database, script=shell("export_terms", path=str(path)))
     exported = read_terms(path)
     assert set(exported) <= set(template)
     if ENVIRONMENT.series == "19.0":  # the one that the template is made with
