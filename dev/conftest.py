@@ -282,6 +282,7 @@ def open_tab(browser, output_path, request):
         context = browser.new_context(**options)
         # without screenshots and snapshots, which take as much time as everything else
         context.tracing.start()
+        context.set_default_timeout(60_000)  # for a busy machine
         tabs.append(Tab(context, url or request.getfixturevalue("site").url))
         return tabs[-1]
 

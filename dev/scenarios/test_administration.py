@@ -70,7 +70,7 @@ def test_end_session(administrator, open_tab, login):
     """The employee's page is notified at once, after the administrator's identity check."""
     employee = open_tab().login(login)
     row = rows_of(open_login_log(administrator), login).first
-    expect(row.locator("[name=end_reason]")).to_have_text("")
+    expect(row.locator("td[name=end_reason]")).to_have_text("")
     row.get_by_role("button", name="End session").click()
     prove_identity(administrator)
     employee.expect_notification(
