@@ -25,12 +25,12 @@ def test_with_the_websocket(open_tab, login, poll_every):
     poll_every(0)
     first, second = open_tab().login(login, path="/web?debug=1"), open_tab()
     place = first.path
-    second.login(login, wait=False)
+    second.log_in(login)
     first.expect_notification(ENDED, REASON, "about to refresh", "Unsaved changes will be lost", seconds=2)
     first.screenshot("backend-notification")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
-    second.wait_until_loaded()
+    second.open("/web").wait_until_loaded()
     first.send_login(login, wait=False)
     second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == place
@@ -40,10 +40,10 @@ def test_without_the_websocket(open_tab, site_without_websocket, login, poll_eve
     poll_every(5)
     first, second = (open_tab(site_without_websocket.url) for _ in range(2))
     place = first.login(login).path
-    second.login(login, wait=False)
+    second.log_in(login)
     first.expect_notification(ENDED, REASON)
     assert first.leave(REASON) == place
-    second.wait_until_loaded()
+    second.open("/web").wait_until_loaded()
     first.send_login(login, wait=False)
     second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == place
@@ -55,12 +55,12 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
     url = (site if websocket else site_without_websocket).url
     first, second = open_tab(url).login("pia", path="/my"), open_tab(url)
     first.open("/my/account?here=1").wait_until_loaded()
-    second.login("pia", path="/my", wait=False)
+    second.log_in("pia")
     first.expect_notification(ENDED, REASON)
     first.screenshot("portal-notification")
     assert first.expect_login_page(REASON) == "/my/account?here=1"
     first.screenshot("portal-login-page")
-    second.wait_until_loaded()
+    second.open("/my").wait_until_loaded()
     first.send_login("pia", wait=False)
     second.expect_notification(ENDED, REASON)
     assert first.wait_until_loaded().path == "/my/account?here=1"
@@ -135,13 +135,13 @@ def test_several_databases(site_of_several, second_database, open_tab, login):
     first, second = open_tab(site_of_several.url), open_tab(site_of_several.url)
     asked = first.collect_status_requests()
     place = first.login(login, path="/web?debug=1", database=second_database).path
-    second.login(login, database=second_database, wait=False)
+    second.log_in(login, second_database)
     first.expect_notification(ENDED, *REASON_AMONG_SEVERAL, "about to refresh")
     first.screenshot("several-databases-notification")
     assert first.expect_login_page(ENDED, REASON) == place
     first.screenshot("several-databases-login-page")
     assert len(asked) <= 4
-    second.wait_until_loaded()
+    second.open("/web").wait_until_loaded()
     first.send_login(login, wait=False)
     second.expect_notification(ENDED, *REASON_AMONG_SEVERAL)
     assert first.wait_until_loaded().path == place
@@ -151,7 +151,7 @@ def test_several_databases(site_of_several, second_database, open_tab, login):
 def test_several_databases_of_a_portal_user(site_of_several, second_database, open_tab):
     first, second = open_tab(site_of_several.url), open_tab(site_of_several.url)
     first.login("pia", path="/my", database=second_database)
-    second.login("pia", path="/my", database=second_database, wait=False)
+    second.log_in("pia", second_database)
     first.expect_notification(ENDED, *REASON_AMONG_SEVERAL)
     assert first.expect_login_page(ENDED, REASON) == "/my"
 
@@ -160,6 +160,7 @@ def test_login_to_another_database_in_the_same_browser(shared_server, site_of_se
     """The page of the first database stays: nobody has ended its session."""
     database, other = shared_server.databases
     first = open_tab(site_of_several.url).login(login, database=database)
+    first.page.wait_for_load_state("networkidle")  # a late answer would bring its cookie back
     another_tab(first).login("bob", database=other)
     first.expect_nothing()
 
@@ -498,7 +499,7 @@ def test_in_a_frame_of_a_page_that_does_not_watch(open_tab, site_in_frames, logi
     first.page.goto(f"{getattr(site_in_frames, origin)}/around?page=/web")
     frame = first.page.frames[1]
     frame.wait_for_function(SERVICE)
-    second.login(login, wait=False)
+    second.log_in(login)
     expect(frame.locator(NOTIFICATION)).to_contain_text(ENDED, timeout=20_000)
     expect(frame.locator(NOTIFICATION)).to_contain_text(REASON)
     first.screenshot(f"frame-notification-{origin}")
