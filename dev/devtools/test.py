@@ -144,14 +144,18 @@ def run_with_coverage(environment, *arguments):
     settings = environment.output / "coverage.ini"
     settings.write_text(
         f"[run]\nsource = {environment.addon_folder / ADDON}\ndata_file = {environment.output}/coverage/data\n"
-        "parallel = true\nsigterm = true\npatch = _exit\n"
+        "parallel = true\nrelative_files = true\npatch = _exit\n"
         "[report]\nomit = */tests/*\nshow_missing = true\nskip_covered = true\n"
     )
     os.environ["COVERAGE_PROCESS_START"] = str(settings)  # packages.py has made every Odoo heed it
     code = run_pytest(environment, *arguments)
     del os.environ["COVERAGE_PROCESS_START"]
     for command in (["combine", "--quiet"], ["report"]):
-        subprocess.run([environment.python, "-m", "coverage", *command, f"--rcfile={settings}"], check=True)
+        subprocess.run(
+            [environment.python, "-m", "coverage", *command, f"--rcfile={settings}"],
+            cwd=environment.addon_folder,
+            check=False,
+        )
     return code
 
 

@@ -6,6 +6,7 @@ import operator
 import os
 import pickle
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -129,6 +130,8 @@ class Server(TCPExecutor):
             timeout=120,
             envvars={**odoo_environ(ENVIRONMENT), **odoo_settings(environ=environ)[1]["environ"]},
             expected_returncode=0,
+            # after SIGTERM, workers save nothing
+            stop_signal=signal.SIGINT if "COVERAGE_PROCESS_START" in os.environ else signal.SIGTERM,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
