@@ -108,7 +108,7 @@ class OpSingleSessionLogin(models.Model):
             return None
         if is_readonly(self.env.cr):
             # a replica may not have the entry yet
-            return call_in_new_transaction(self._is_ended, identifier, is_bond)
+            return call_in_new_transaction(self._is_ended, identifier, is_bond) is not False
         return True  # rolled back, forgotten after the retention time, or newer than a restored backup
 
     # ------------------------------------------------------------
@@ -159,7 +159,7 @@ class OpSingleSessionLogin(models.Model):
         log = user.env["op.single.session.login"].sudo()
         login = log._insert_newest(log._prepare_login(user, sid))
         # The session that the cookie names, if the store has lost it. With half an id, anyone can make such a cookie.
-        lost = state.identifier if state.is_lost else None
+        lost = state.identifier if state.is_missing else None
         user.env.cr.postcommit.add(partial(call_in_new_transaction, login._clean_up, lost))
         return login
 
