@@ -28,5 +28,5 @@ class SingleSessionStatus(http.Controller):
         entry, newer = request.env["op.single.session.login"]._find_end(state)
         if not entry:
             return {"state": "none"}
-        lang = get_lang(entry.env, entry.user_id.lang).code
+        lang = get_lang(entry.env, entry.user_id.partner_id.lang).code
         return {"state": "ended", "message": entry.with_context(lang=lang)._describe_end(newer)}

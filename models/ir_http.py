@@ -19,7 +19,7 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _match(cls, path_info):
-        """Refuse an ended session before any other code sees it.
+        """Refuse an ended session before any route or page sees it.
 
         ``Request._serve_db`` calls this first: for routes, for paths without a route (attachments, website
         pages), and for the error pages of both. Read that method again at migration.
@@ -37,7 +37,7 @@ class IrHttp(models.AbstractModel):
         try:
             return super()._authenticate(endpoint)
         finally:
-            state.uid = request.session.uid  # core refuses sessions too
+            state.uid = state.uid and request.session.uid  # core refuses sessions too
 
     @classmethod
     def _check_single_session(cls):
@@ -47,7 +47,7 @@ class IrHttp(models.AbstractModel):
         """
         state = get_request_state()
         session = state.session
-        if not session.uid:
+        if not state.uid:
             return state
         is_ended = state.is_ended(request.env)
         if is_ended or request.httprequest.path == STATUS_PATH:
@@ -62,10 +62,11 @@ class IrHttp(models.AbstractModel):
     @classmethod
     def _bond(cls, session, identifier):
         """Give an entry to a session that no login has registered, so that the next login of its user ends it."""
-        log = request.env["op.single.session.login"]
-        if request.env["res.users"]._is_session_valid(session, session.sid):
-            if call_in_new_transaction(log._import_sessions, {identifier: session.uid}):
-                session[session_store.BOND] = identifier
+        if not request.env["res.users"]._is_session_valid(session, session.sid):
+            return
+        import_sessions = request.env["op.single.session.login"]._import_sessions
+        if call_in_new_transaction(import_sessions, {identifier: session.uid}):
+            session[session_store.BOND] = identifier
 
     # ------------------------------------------------------------
     # At its end
@@ -97,7 +98,7 @@ class IrHttp(models.AbstractModel):
         """Record what has become of the session that the request came with, after Odoo has saved its successor."""
         if state.login:
             state.discard_unsaved_login()
-        elif state.has_lost_session:
+        elif state.has_left_session:
             clean_up = request.env["op.single.session.login"]._clean_up_left
             refused = None if state.uid else session_store.get_identifier(state.sid)
             request.env.cr.postcommit.add(partial(call_in_new_transaction, clean_up, state.identifier, refused))

@@ -13,7 +13,6 @@ from odoo.tools.sql import create_index
 
 from . import session_store
 from .client import get_client
-from .parameters import includes_portal_users
 from .request_state import get_request_state
 from .transaction import call_in_new_transaction, is_readonly
 
@@ -108,7 +107,7 @@ class OpSingleSessionLogin(models.Model):
             return None
         if is_readonly(self.env.cr):
             # a replica may not have the entry yet
-            return call_in_new_transaction(self._is_ended, identifier, is_bond)
+            return call_in_new_transaction(self._is_ended, identifier, is_bond) is not False
         return True  # rolled back, forgotten after the retention time, or newer than a restored backup
 
     # ------------------------------------------------------------
@@ -159,7 +158,7 @@ class OpSingleSessionLogin(models.Model):
         log = user.env["op.single.session.login"].sudo()
         login = log._insert_newest(log._prepare_login(user, sid))
         # The session that the cookie names, if the store has lost it. With half an id, anyone can make such a cookie.
-        lost = state.identifier if state.is_lost else None
+        lost = state.identifier if state.is_missing else None
         user.env.cr.postcommit.add(partial(call_in_new_transaction, login._clean_up, lost))
         return login
 
@@ -174,7 +173,7 @@ class OpSingleSessionLogin(models.Model):
             "login_date": fields.Datetime.now(),
             **get_client(request.httprequest),
             # the session keeps it between the password and the second factor
-            "replaced_identifier": is_same_database and request.session.get(session_store.BOND) or None,
+            "replaced_identifier": request.session.get(session_store.BOND) if is_same_database else None,
         }
 
     @api.model
@@ -199,7 +198,7 @@ class OpSingleSessionLogin(models.Model):
     def _insert_newest(self, values):
         """Add an entry that is newer than all entries of its user: otherwise it would be refused at once."""
         entry, newest = self._insert(values)
-        if not entry or newest.id and newest.id > entry.id:
+        if not entry or (newest.id and newest.id > entry.id):
             entry.unlink()
             self._mend_sequence()
             entry, _newest = self._insert(values)

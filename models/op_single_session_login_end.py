@@ -123,7 +123,8 @@ class OpSingleSessionLogin(models.Model):
         condition = SQL(
             "user_id = ANY(%s) AND identifier IS DISTINCT FROM %s", users.ids, state.identifier if state else None
         )
-        for user, entries in self._find_open(condition).grouped("user_id").items():
+        # sudo - op.single.session.login: those who may change a password may end the sessions that it ends
+        for user, entries in self.sudo()._find_open(condition).grouped("user_id").items():
             by_administrator = self.env.user != user and self.env.user.has_group("base.group_erp_manager")
             entries._end("administrator" if by_administrator else "logged_out", None)
 
@@ -201,7 +202,8 @@ class OpSingleSessionLogin(models.Model):
 
         :return: its entries
         """
-        replaced = self._find_open(SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None))
+        condition = SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None)
+        replaced = self._find_open(condition)
         replaced._record_logged_out(ended_by_login_id=self.id if replaced.user_id == self.user_id else False)
         return replaced
 
@@ -283,7 +285,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.autovacuum
     def _gc_logins(self):
-        """Record the ends that are missing, and delete the entries that are older than the retention time.
+        """Record the ends that are missing, and delete the entries that ended longer ago than the retention time.
 
         A session with a bond stays refused without its entry. If a cleanup writes the same entries meanwhile,
         PostgreSQL stops the vacuum, and the next one does its work.

@@ -89,7 +89,7 @@ class OpSingleSessionLogin(models.Model):
 
     @api.model
     def _describe_login(self, identifier):
-        """Return the entry of a session, and which sessions it ended recently, so that its user learns of an intruder.
+        """Return what the page of a session says of its login, so that its user learns of an intruder.
 
         :param str identifier: of the session that the login opened
         :return: a dict with the ``login_id``, the ``user_id`` and the sessions that it ``ended``, the newest first
@@ -121,7 +121,7 @@ class OpSingleSessionLogin(models.Model):
 
     def _get_timezone(self):
         """Return the time zone of the user or the browser. The cookie is untrusted; the machine may know neither."""
-        for timezone in (self.user_id.tz, request.httprequest.cookies.get("tz")):
+        for timezone in (self.user_id.partner_id.tz, request.httprequest.cookies.get("tz")):
             if timezone in pytz.all_timezones_set:
                 return timezone
         return "UTC"

@@ -13,11 +13,11 @@ class RequestState:
         self.session = session
         self.sid = session.sid
         self.db = session.db
-        self.uid = session.uid  # the user that Odoo has accepted; None if there is none or the session was refused
+        self.uid = session.uid  # the user that it came with; None if the session is refused
         self.had_user = bool(session.uid)
         self.identifier, self.has_bond = identify(session)
         self.is_named = session.sid == request.httprequest.cookies.get("session_id")
-        self.is_lost = self.is_named and session.is_new and not self.has_bond  # the store does not have it
+        self.is_missing = self.is_named and session.is_new and not self.has_bond  # the store does not have it
         self.hidden = None  # the session's values, while other addons must not see them
         self.has_finalized = False
         self.is_registered = False
@@ -36,7 +36,7 @@ class RequestState:
         return self._is_ended
 
     @property
-    def has_lost_session(self):
+    def has_left_session(self):
         """Whether the browser came with an open session, and Odoo has saved another one in its place."""
         was_open = self.had_user and not self._is_ended and not self.hidden
         session = self.session

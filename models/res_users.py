@@ -125,7 +125,7 @@ class ResUsers(models.Model):
 
         Core asks for the token at every HTTP request that a route matches, websocket message and
         bus delivery (``check_session`` in ``odoo.service.security``), when it finalizes a login (``Session.finalize``
-        in ``odoo.http``; the session then has no user), and with the final session id when it opens the session
+        in ``odoo.http``), and with the final session id when it opens the session
         (``FilesystemSessionStore.rotate``), whatever the login path, with or without a database in the cookie.
         At migration, re-read those three. ``ir.http``, ``ir.websocket`` and ``bus.bus`` check again, since another
         addon may cache the token.
@@ -140,10 +140,11 @@ class ResUsers(models.Model):
         if not state or session.sid != sid:
             # of a websocket, or a copy of the session for a report
             return log._is_ended(session_store.get_identifier(sid))
-        if not session.uid:
-            state.has_finalized = True
+        if session.uid != self.id:
+            # Session.finalize asks before it changes the user
+            state.has_finalized |= not session.uid or session.should_rotate
             return False
-        if session.db != self.env.cr.dbname or session.uid != self.id:
+        if session.db != self.env.cr.dbname:
             return False  # 17.0 asks the wrong database when a request logs in to another one
         if not state.has_logged_in:
             return state.is_ended(self.env)

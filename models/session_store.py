@@ -65,18 +65,17 @@ def get_lifetime(env):
 def find_existing(identifiers, dbname, used=()):
     """Return the identifiers that have a session of a database in the store; never raise.
 
-    A store without a path is asked for all its ids, if it has ``list``.
+    A store without a path can't tell: to find sessions by their identifiers, it would go through all its sessions.
 
     :param identifiers: session identifiers; other values among them have no session
     :param str dbname: name of the database
     :param used: identifiers of sessions that were used recently on any machine: they count as existing, unless the
         store has them for another database
-    :return: a list. It includes sessions of other databases if the store can't tell databases apart, and all
-        identifiers if it can't tell which sessions exist.
+    :return: a list; all identifiers if the store can't tell
     """
     identifiers = _select_identifiers(identifiers)
     try:
-        if can_list():
+        if _get_path():
             databases = {
                 identifier: {session.get("db") for session in sessions}
                 for identifier, sessions in _find_sessions(identifiers).items()
@@ -84,10 +83,6 @@ def find_existing(identifiers, dbname, used=()):
             for identifier in used:
                 databases.setdefault(identifier, {dbname})
             return [identifier for identifier in identifiers if dbname in databases.get(identifier, ())]
-        store = http.root.session_store
-        if hasattr(store, "get_missing_session_identifiers"):
-            missing = store.get_missing_session_identifiers(identifiers) - set(used)
-            return [identifier for identifier in identifiers if identifier not in missing]
     except Exception as error:
         _warn("did not look for", identifiers, error)
     return identifiers
@@ -135,14 +130,9 @@ def iter_logged_in(dbname):
     :param str dbname: name of the database
     :return: pairs of session identifier and user id
     """
-    for session in _iter_sessions(_iter_sids() if can_list() else [], dbname):
+    for session in _iter_sessions(_iter_sids(), dbname):
         if session.get("uid"):
             yield identify(session)[0], session["uid"]
-
-
-def can_list():
-    """Return whether the store can list its sessions."""
-    return bool(_get_path()) or hasattr(http.root.session_store, "list")
 
 
 def _select_identifiers(values):
@@ -171,7 +161,7 @@ def _iter_sessions(sids, dbname=None):
 def _iter_sids(starts=("",)):
     """Yield the ids of the stored sessions; if the store has a path, only those with these first characters."""
     if not _get_path():
-        for sid in http.root.session_store.list():
+        for sid in getattr(http.root.session_store, "list", list)():
             yield sid.decode() if isinstance(sid, bytes) else sid
         return
     for start in starts:

@@ -1,3 +1,5 @@
+import shutil
+import tempfile
 from datetime import timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -19,6 +21,13 @@ class TestLoginLog(TransactionCase):
         super().setUpClass()
         cls.user = new_test_user(cls.env, "ada")
         cls.logins = cls.env["op.single.session.login"]
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        store = http.FilesystemSessionStore(path=folder, session_class=http.Session, renew_missing=True)
+        self.startPatcher(patch.object(http.root, "session_store", store))
 
     def add(self, sid, user=None, days_ago=0, **values):
         values = {"user_id": (user or self.user).id, "identifier": get_identifier(sid), **values}
@@ -63,7 +72,10 @@ class TestLoginLog(TransactionCase):
     def test_reasons_that_refuse(self):
         """A session that seems to have expired may come back, from another machine."""
         for reason, is_ended in (
-            ("administrator", True), ("logged_out", True), ("newer_login", True), ("expired", False)
+            ("administrator", True),
+            ("logged_out", True),
+            ("newer_login", True),
+            ("expired", False),
         ):
             self.add(f"{reason}{reason}", exclusive=True, end_reason=reason)
             self.assertIs(self.logins._is_ended(reason), is_ended, reason)

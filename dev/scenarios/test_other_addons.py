@@ -11,7 +11,7 @@ from servers import STATUS, Device, Server, alive, psql, stored, wait_until
 
 def log_in_by_itself(device, login, way):
     """Log in as some addons do, keeping the session id of the browser, if there is one."""
-    answer = device.get(f"/fault/login?login={login}&way={way}")
+    answer = device.get(f"/fault/{'sso' if way == 'authenticate' else 'login'}?login={login}&way={way}")
     assert answer.status_code == 200
     return int(answer.text)
 
@@ -21,7 +21,7 @@ def entries(server, user_id):
     return psql(server.databases[0], query)
 
 
-@pytest.mark.parametrize("way", ["token", "finalize"])
+@pytest.mark.parametrize("way", ["token", "finalize", "authenticate"])
 def test_login_that_keeps_the_session_id(single_database_server, login, way):
     server = single_database_server
     first, second, third = (Device(server) for _ in range(3))
@@ -42,6 +42,14 @@ def test_login_that_keeps_the_session_id(single_database_server, login, way):
     assert alive(first, second, third) == [True, False, False]
     assert entries(server, user_id) == [(row[0], True) for row in entries(server, user_id)]
     assert len(entries(server, user_id)) == 4
+
+
+def test_login_over_another_user(single_database_server, login, people):
+    """An addon finalizes a login without removing the user before."""
+    server = single_database_server
+    first, browser = Device(server).login(login), Device(server).login(people.pop())
+    log_in_by_itself(browser, login, "finalize over")
+    assert alive(first, browser) == [False, True]
 
 
 def test_user_without_a_token_is_not_logged_in(single_database_server, login):

@@ -136,6 +136,6 @@ def test_hint_on_the_user_form(run):
         device.get("/auth_oauth/signin?" + urlencode({"access_token": f"{USER}-{number}", "state": state}))
     assert alive(first, second) == [True, True]
     admin = Device(server).login("admin", "admin")
-    [user] = admin.call("res.users", "search_read", [["login", "=", USER]], ["logs_in_with_oauth"])["result"]
-    assert not user["logs_in_with_oauth"]
+    [user] = admin.call("res.users", "search_read", [["login", "=", USER]], ["session_note"])["result"]
+    assert not user["session_note"]
     assert server.unexpected_log_lines() == []

@@ -79,6 +79,9 @@ class OtherLogins(Controller):
             session["pre_login"], session["pre_uid"] = login, user.id
             session.finalize(env)
             session.should_rotate = False
+        elif way == "finalize over":
+            session["pre_login"], session["pre_uid"] = login, user.id
+            session.finalize(env)
         elif way == "no token":
             session.uid = user.id
         elif way == "abort":
@@ -90,6 +93,11 @@ class OtherLogins(Controller):
             session.session_token = security.compute_session_token(session, env)
             session.should_rotate = True
         return str(user.id)
+
+    @route("/fault/sso", type="http", auth="fault")
+    def sso(self, **_parameters):
+        """Log in as the authentication of the route does."""
+        return str(request.session.uid)
 
     @route("/fault/program", type="http", auth="none")
     def program(self, login):
