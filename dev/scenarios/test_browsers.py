@@ -190,6 +190,7 @@ def test_click_among_several_databases(shared_server, folder, open_tab, login):
     with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
         database = shared_server.databases[1]
         first = open_tab(proxy.url).login(login, database=database)
+        first.wait_for_status()  # and then not for five seconds
         open_tab(proxy.url).log_in(login, database=database)
         click_preferences(first)
         first.expect_notification(ENDED, *REASON_AMONG_SEVERAL, seconds=10)
@@ -294,6 +295,7 @@ def test_invalid_form_does_not_hold_up_the_page(open_tab, login, people):
 def test_click_before_the_notification(open_tab, site_without_websocket, login, poll_every):
     poll_every(0)
     first = open_tab(site_without_websocket.url).login(login)
+    first.wait_for_status()  # and then not for five seconds
     open_tab(site_without_websocket.url).log_in(login)
     click_preferences(first)
     first.expect_notification(ENDED, REASON)
@@ -308,6 +310,7 @@ def test_save_before_the_notification(open_tab, site_without_websocket, poll_eve
     first = open_tab(site_without_websocket.url).login("eve")
     open_user_form(first)
     first.page.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill("Somebody")
+    first.wait_for_status()  # and then not for five seconds
     open_tab(site_without_websocket.url).log_in("eve")
     first.page.locator(".o_form_button_save").click()
     first.expect_notification(ENDED, REASON)

@@ -120,7 +120,11 @@ test("a call refused because the session has expired shows only that", async () 
     serverAnswers(NONE);
     await openPage();
     await refuseCall();
-    expectNotification("Your session has expired", "about to refresh", "Unsaved changes will be lost.");
+    expectNotification(
+        "Your session has expired",
+        "about to refresh",
+        "Unsaved changes will be lost.",
+    );
     expect(queryAllTexts(".o_single_session_notification")[0]).not.toInclude("another device");
     expect(".o_dialog").toHaveCount(0);
     await pass(6);
