@@ -43,8 +43,9 @@ try:
         values["exclusive"] = name != "bypass"
         newest = log._insert_newest(values)
         step = f"{name}: which sessions it ended"
-        older = log._find_open(SQL("user_id = %s AND (%s) IS NOT NULL", user.id, NEXT_EXCLUSIVE))
-        older._group_by_newer()
+        if values["exclusive"]:
+            older = log._find_open(SQL("user_id = %s AND (%s) IS NOT NULL", user.id, NEXT_EXCLUSIVE))
+            older._group_by_newer()
         newest._filter_known()
         log._describe_login("n" * len(identifier))
         step = f"{name}: list of one page"
