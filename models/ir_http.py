@@ -62,10 +62,11 @@ class IrHttp(models.AbstractModel):
     @classmethod
     def _bond(cls, session, identifier):
         """Give an entry to a session that no login has registered, so that the next login of its user ends it."""
-        log = request.env["op.single.session.login"]
-        if request.env["res.users"]._is_session_valid(session, session.sid):
-            if call_in_new_transaction(log._import_sessions, {identifier: session.uid}):
-                session[session_store.BOND] = identifier
+        if not request.env["res.users"]._is_session_valid(session, session.sid):
+            return
+        import_sessions = request.env["op.single.session.login"]._import_sessions
+        if call_in_new_transaction(import_sessions, {identifier: session.uid}):
+            session[session_store.BOND] = identifier
 
     # ------------------------------------------------------------
     # At its end

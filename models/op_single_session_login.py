@@ -13,7 +13,6 @@ from odoo.tools.sql import create_index
 
 from . import session_store
 from .client import get_client
-from .parameters import includes_portal_users
 from .request_state import get_request_state
 from .transaction import call_in_new_transaction, is_readonly
 
@@ -174,7 +173,7 @@ class OpSingleSessionLogin(models.Model):
             "login_date": fields.Datetime.now(),
             **get_client(request.httprequest),
             # the session keeps it between the password and the second factor
-            "replaced_identifier": is_same_database and request.session.get(session_store.BOND) or None,
+            "replaced_identifier": request.session.get(session_store.BOND) if is_same_database else None,
         }
 
     @api.model
@@ -199,7 +198,7 @@ class OpSingleSessionLogin(models.Model):
     def _insert_newest(self, values):
         """Add an entry that is newer than all entries of its user: otherwise it would be refused at once."""
         entry, newest = self._insert(values)
-        if not entry or newest.id and newest.id > entry.id:
+        if not entry or (newest.id and newest.id > entry.id):
             entry.unlink()
             self._mend_sequence()
             entry, _newest = self._insert(values)

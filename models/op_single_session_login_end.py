@@ -202,7 +202,8 @@ class OpSingleSessionLogin(models.Model):
 
         :return: its entries
         """
-        replaced = self._find_open(SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None))
+        condition = SQL("identifier = %s AND id < %s", self.replaced_identifier or None, self.id or None)
+        replaced = self._find_open(condition)
         replaced._record_logged_out(ended_by_login_id=self.id if replaced.user_id == self.user_id else False)
         return replaced
 

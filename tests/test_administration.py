@@ -312,7 +312,9 @@ class TestEndSession(SingleSessionCase):
         self.login()
         answer = json.loads(device.request("/op_single_session_login/status").text)
         self.assertEqual(answer["state"], "ended")
-        self.assertRegex(answer["message"], "^Un administrateur a mis fin à cette session \\(\u2068.*24.*0?7:05(?!:).*\u2069\\)\\.$")
+        self.assertRegex(
+            answer["message"], "^Un administrateur a mis fin à cette session \\(\u2068.*24.*0?7:05(?!:).*\u2069\\)\\.$"
+        )
         page = device.request("/web/login").text
         self.assertEqual(page.count(ENDED_BY_ADMINISTRATOR), 1)
         self.assertNotIn("change your password", page)

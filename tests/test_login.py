@@ -9,7 +9,6 @@ from odoo.tests.common import new_test_user, tagged
 from odoo.tools import config
 
 from odoo.addons.op_single_session_login.models import op_single_session_login_end as end
-from odoo.addons.op_single_session_login.models import session_store
 from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
 from odoo.addons.web.controllers.home import Home
 

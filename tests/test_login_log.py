@@ -72,7 +72,10 @@ class TestLoginLog(TransactionCase):
     def test_reasons_that_refuse(self):
         """A session that seems to have expired may come back, from another machine."""
         for reason, is_ended in (
-            ("administrator", True), ("logged_out", True), ("newer_login", True), ("expired", False)
+            ("administrator", True),
+            ("logged_out", True),
+            ("newer_login", True),
+            ("expired", False),
         ):
             self.add(f"{reason}{reason}", exclusive=True, end_reason=reason)
             self.assertIs(self.logins._is_ended(reason), is_ended, reason)
