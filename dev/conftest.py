@@ -24,7 +24,7 @@ FAILED = pytest.StashKey()
 expect.set_options(timeout=20_000)  # for a busy machine; where time matters, a test says so
 ADDONS = "op_single_session_login,op_single_session_login_faults"
 LANGUAGES = ["fr_FR", "de_DE", "es_ES", "nl_NL", "pt_BR", "it_IT", "ar_001", "hi_IN"]
-PEOPLE = ["ada", "bob", *(f"user{number}" for number in range(160))]
+PEOPLE = ["ada", "bob", *(f"user{number}" for number in range(300))]
 # The modules of tests that take longest start first, so that both workers end at the same time.
 LONGEST = "test_browsers test_fuzzing test_point_of_sale test_in_odoo test_administration test_machines".split()
 

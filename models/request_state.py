@@ -59,6 +59,12 @@ class RequestState:
             return bool(self.session.uid)
         return not self.uid and (self.is_named or "Sec-Fetch-Mode" in request.httprequest.headers)
 
+    def opens_session(self, user, sid):
+        """Return whether a login has given the session its final id. Some addons keep the old one at first."""
+        session = self.session
+        is_final = session.sid == sid != self.sid and session.uid == user.id and session.db == user.env.cr.dbname
+        return is_final and self.has_logged_in and not self.is_registered
+
 
 def get_request_state():
     """Return the state of the current request; None outside a request.

@@ -132,26 +132,25 @@ class ResUsers(models.Model):
         """
         if self._is_refused(sid):
             return False
-        return super()._compute_session_token(sid)
+        token = super()._compute_session_token(sid)
+        state = get_request_state()
+        if state and state.opens_session(self, sid):
+            self.env["op.single.session.login"]._register_login(self, sid)
+        return token
 
     def _is_refused(self, sid):
-        log, state = self.env["op.single.session.login"], get_request_state()
+        state = get_request_state()
         session = state and state.session
         if not state or session.sid != sid:
             # of a websocket, or a copy of the session for a report
-            return log._is_ended(session_store.get_identifier(sid))
+            return self.env["op.single.session.login"]._is_ended(session_store.get_identifier(sid))
         if session.uid != self.id:
             # Session.finalize asks before it changes the user
             state.has_finalized |= not session.uid or session.should_rotate
             return False
         if session.db != self.env.cr.dbname:
             return False  # 17.0 asks the wrong database when a request logs in to another one
-        if not state.has_logged_in:
-            return state.is_ended(self.env)
-        # Not the old id: Odoo asks for its token too if an addon gives the session a user and keeps the id.
-        if sid != state.sid and not state.is_registered:
-            log._register_login(self, sid)
-        return False
+        return not state.has_logged_in and state.is_ended(self.env)
 
     @api.model
     def _is_session_valid(self, session, sid):

@@ -324,6 +324,8 @@ def test_backup_that_is_restored(single_database_server, login):
 
 def test_password_that_changes_during_a_login(single_database_server, people):
     """A login with the old password has not saved its session yet. It fails, and ends no session."""
+    # 18.0 has no open transaction between the password and the session
+    skip_without("a transaction from the password to the session", ENVIRONMENT.series != "18.0")
     server, login = single_database_server, people.pop()
     owner, late = Device(server).login(login), Device(server)
     late.open_login_page()
