@@ -13,6 +13,7 @@ import pytest
 from test_other_addons import entries
 
 from servers import (
+    ENVIRONMENT,
     PASSWORD,
     STATUS,
     Device,
