@@ -74,7 +74,7 @@ def redis(folder):
 
 @pytest.fixture
 def server_with_session_db(make_database, databases, folder):
-    sessions = make_database("sessions")
+    sessions = make_database("machines_sessions")
     option, settings = session_db(sessions)
     server = Server(databases[:1], folder / "session-db", option, **settings)
     server.sessions_database = sessions
