@@ -158,7 +158,7 @@ class OpSingleSessionLogin(models.Model):
         log = user.env["op.single.session.login"].sudo()
         login = log._insert_newest(log._prepare_login(user, sid))
         # The session that the cookie names, if the store has lost it. With half an id, anyone can make such a cookie.
-        lost = state.identifier if state.is_missing else None
+        lost = state.identifier if state.is_named and state.is_new else None
         user.env.cr.postcommit.add(partial(call_in_new_transaction, login._clean_up, lost))
         return login
 

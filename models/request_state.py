@@ -16,8 +16,7 @@ class RequestState:
         self.uid = session.uid  # the user that it came with; None if the session is refused
         self.had_user = bool(session.uid)
         self.identifier, self.has_bond = identify(session)
-        self.is_named = session.sid == request.httprequest.cookies.get("session_id")
-        self.is_missing = self.is_named and session.is_new and not self.has_bond  # the store does not have it
+        self.is_new = session.is_new  # the store does not have it
         self.hidden = None  # the session's values, while other addons must not see them
         self.has_finalized = False
         self.is_registered = False
@@ -34,6 +33,11 @@ class RequestState:
             self._is_answered, self._is_replica = True, is_readonly(env.cr)
             self._is_ended = env["op.single.session.login"]._is_ended(self.identifier, self.has_bond)
         return self._is_ended
+
+    @property
+    def is_named(self):
+        """Whether the request's cookie names the session."""
+        return self.sid == request.httprequest.cookies.get("session_id")
 
     @property
     def has_left_session(self):
@@ -73,7 +77,8 @@ def get_request_state():
     """
     if not request:
         return None
-    state = getattr(request, "single_session", None)
-    if state is None or state.session is not request.session:
-        state = request.single_session = RequestState(request.session)
+    current = request._get_current_object()  # each look at the proxy takes time, and every request asks
+    state = getattr(current, "single_session", None)
+    if state is None or state.session is not current.session:
+        state = current.single_session = RequestState(current.session)
     return state

@@ -130,16 +130,15 @@ class ResUsers(models.Model):
         At migration, re-read those three. ``ir.http``, ``ir.websocket`` and ``bus.bus`` check again, since another
         addon may cache the token.
         """
-        if self._is_refused(sid):
+        state = get_request_state()
+        if self._is_refused(sid, state):
             return False
         token = super()._compute_session_token(sid)
-        state = get_request_state()
         if state and state.opens_session(self, sid):
             self.env["op.single.session.login"]._register_login(self, sid)
         return token
 
-    def _is_refused(self, sid):
-        state = get_request_state()
+    def _is_refused(self, sid, state):
         session = state and state.session
         if not state or session.sid != sid:
             # of a websocket, or a copy of the session for a report
