@@ -1,15 +1,18 @@
+import logging
 import time
 from datetime import timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
 
 from odoo import api, fields
-from odoo.http import SessionExpiredException, root
+from odoo.http import SessionExpiredException, request, root
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import config
 
+from odoo.addons.bus.websocket import _wsrequest_stack
 from odoo.addons.op_single_session_login.models import op_single_session_login_end as end
 from odoo.addons.op_single_session_login.models.bus_bus import SESSION_CHANNEL
+from odoo.addons.op_single_session_login.models.client import get_ip_address
 from odoo.addons.web.controllers.home import Home
 
 from .common import PASSWORD, Device, SingleSessionCase, require_module
@@ -56,7 +59,7 @@ class TestNewestWins(SingleSessionCase):
         self.assertEqual(login.ip_address, "127.0.0.1")
         self.assertNotIn(device.sid, str(self.logins.search([]).read()))
 
-    def test_invalid_address(self):
+    def test_address(self):
         """With ``proxy_mode``, the address may be any text of the client."""
         for text, address in (
             ("2001:db8::7%eth0", "2001:db8::7"),
@@ -67,15 +70,38 @@ class TestNewestWins(SingleSessionCase):
             ("::ffff:c633:6407", "198.51.100.7"),
             ("198.51.100.7:5555", "198.51.100.7"),
             ("198.51.100.7", "198.51.100.7"),
-            ("198.51.100.7:5555:1", False),
-            ("[198.51.100.7", False),
-            ("198.51.100.7\x00", False),
-            ("nowhere" * 1000, False),
+            ("198.51.100.7:5555:1", None),
+            ("[198.51.100.7", None),
+            ("198.51.100.7\x00", None),
+            ("nowhere" * 1000, None),
+            ("", None),
+            (None, None),
         ):
-            device = Device(self, headers={"X-Forwarded-Host": "127.0.0.1", "X-Forwarded-For": text})
+            self.assertEqual(get_ip_address(text), address)
+
+    def test_address_behind_a_proxy(self):
+        headers = {"X-Forwarded-Host": "127.0.0.1"}
+        for text, address in (("[2001:db8::7]:443", "2001:db8::7"), ("nowhere", False)):
+            device = Device(self, headers={**headers, "X-Forwarded-For": text})
             with patch.dict(config.options, proxy_mode=True):
                 self.login(device=device)
             self.assertEqual(self.logins_of(device).ip_address, address)
+
+    def test_login_that_keeps_its_id(self):
+        """It gets a new id all the same."""
+
+        def keep_id(*_args, **_options):
+            request.session.should_rotate = False
+            return "/web"
+
+        first, second = self.login(), Device(self)
+        second.request("/web/login")
+        before = second.sid
+        with patch.object(Home, "_login_redirect", keep_id):
+            self.login(device=second)
+        self.assertNotEqual(second.sid, before)
+        self.assertEnded(first)
+        self.assertAlive(second)
 
 
 @tagged("post_install", "-at_install")
@@ -151,6 +177,18 @@ class TestEndedSession(SingleSessionCase):
         with self.assertRaises(SessionExpiredException):
             bus._poll(channels)
         bus._poll({"broadcast", partner})
+
+    def test_no_message_of_an_ended_session(self):
+        """Even if another addon caches that Odoo accepts the session."""
+        first = self.login()
+        websocket = SimpleNamespace(session=first.stored_session, env=self.env(user=self.user))
+        _wsrequest_stack.push(websocket)
+        self.addCleanup(_wsrequest_stack.pop)
+        with patch("odoo.service.security.check_session", return_value=True):
+            self.env["ir.websocket"]._authenticate()
+            self.login()
+            with self.assertRaises(SessionExpiredException):
+                self.env["ir.websocket"]._authenticate()
 
     def test_public_page_refuses_it(self):
         self.check_public_page("/web/login")
@@ -309,6 +347,65 @@ class TestOthers(SingleSessionCase):
         self.assertEqual(response.status_code, 500)
         self.assertAlive(self.device)
         self.assertFalse(self.is_alive(failing))
+
+
+@tagged("post_install", "-at_install")
+class TestAfterCommit(SingleSessionCase):
+    """What follows a commit. In tests nothing is committed, so it is called here."""
+
+    def setUp(self):
+        super().setUp()
+        self.device = self.login()
+        self.assertAlive(self.device)  # Odoo adds the device at the first request after the login
+        self.sid, self.login_entry = self.device.sid, self.logins_of(self.device)
+        # the isolation of a transaction can only be set at its beginning
+        self.patch(type(self.logins), "_read_committed", lambda _log: None)
+        self.env.cr.postcommit.clear()
+
+    def assertCleanedUp(self, reason, message_count):
+        """Check what is done after the commit of an end: first all but the hook, then the hook."""
+        self.assertEqual(self.login_entry.end_reason, reason)
+        self.assertTrue(self.env.cr.postcommit, "nothing follows the commit")
+        self.env.cr.postcommit.clear()
+        messages = self.env["bus.bus"].search([])
+        self.login_entry._clean_up_ended(reason, "192.0.2.4")
+        self.assertFalse(root.session_store.get(self.sid).get("uid"))
+        if "res.device.log" in self.env:
+            devices = self.env["res.device.log"].search([("session_identifier", "=", self.login_entry.identifier)])
+            self.assertEqual(set(devices.mapped("revoked")), {True})
+        self.env.cr.precommit.run()  # the bus adds its messages then
+        messages = self.env["bus.bus"].search([]) - messages
+        sent = [message for message in messages if "op_single_session_login/ended" in message.message]
+        self.assertEqual(len(sent), message_count)
+        with self.assertLogs(end.__name__, logging.INFO) as logs:
+            self.env.cr.postcommit.run()
+        ended = f"ENDED count=1 user={self.user.id} reason={reason}"
+        self.assertTrue([line for line in logs.output if ended in line and "address=192.0.2.4" in line], logs.output)
+
+    def test_newer_login(self):
+        newest = self.login()
+        self.logins_of(newest)._clean_up()
+        self.assertEqual(self.login_entry.ended_by_login_id, self.logins_of(newest))
+        self.assertCleanedUp("newer_login", message_count=1)
+        self.assertAlive(newest)
+
+    def test_logout(self):
+        self.device.request("/web/session/logout")
+        self.logins._clean_up_left(self.login_entry.identifier)
+        self.assertCleanedUp("logged_out", message_count=0)
+
+    def test_password(self):
+        self.user.with_user(self.user).sudo().password = "another correct horse"
+        self.assertCleanedUp("logged_out", message_count=0)
+
+    def test_administrator(self):
+        self.login_entry.with_user(self.env.ref("base.user_admin"))._end("administrator", None)
+        self.assertCleanedUp("administrator", message_count=1)
+
+    def test_end_that_was_rolled_back(self):
+        """Rolling back a savepoint leaves what follows the commit."""
+        self.login_entry._clean_up_ended("administrator", None)
+        self.assertAlive(self.device)
 
 
 @tagged("post_install", "-at_install")
