@@ -71,6 +71,9 @@ def _wrap(folder, program, *environ):
     libraries = f"LD_LIBRARY_PATH={shlex.quote(debian.library_path(folder))}"
     command = ["exec env", libraries, *environ, shlex.quote(str(folder / program))]
     script.parent.mkdir(exist_ok=True)
-    script.write_text(f'#!/bin/sh\n{" ".join(command)} "$@"\n')
-    script.chmod(0o755)
+    # another dev/test may be starting it, and Linux starts no file that is open for writing
+    unfinished = script.with_suffix(".unfinished")
+    unfinished.write_text(f'#!/bin/sh\n{" ".join(command)} "$@"\n')
+    unfinished.chmod(0o755)
+    unfinished.rename(script)
     return script
