@@ -16,28 +16,24 @@ class RequestState:
         self.uid = session.uid  # the user that it came with; None if the session is refused
         self.had_user = bool(session.uid)
         self.identifier, self.has_bond = identify(session)
+        self.is_named = session.sid == request.httprequest.cookies.get("session_id")
         self.is_new = session.is_new  # the store does not have it
         self.hidden = None  # the session's values, while other addons must not see them
         self.has_finalized = False
         self.is_registered = False
         self.login = None  # the entry, if the request's transaction has added it
         self._is_ended = None
-        self._is_answered = self._is_replica = False
+        self._is_replica = None  # whether a replica said so; None before the answer
 
     def is_ended(self, env):
         """Return whether the session that came has ended, as ``_is_ended`` of the login log does.
 
         It asks the login log once, and once more if a replica has answered, which may lag: then it asks the primary.
         """
-        if not self._is_answered or (self._is_replica and not is_readonly(env.cr)):
-            self._is_answered, self._is_replica = True, is_readonly(env.cr)
+        if self._is_replica is None or (self._is_replica and not is_readonly(env.cr)):
+            self._is_replica = is_readonly(env.cr)
             self._is_ended = env["op.single.session.login"]._is_ended(self.identifier, self.has_bond)
         return self._is_ended
-
-    @property
-    def is_named(self):
-        """Whether the request's cookie names the session."""
-        return self.sid == request.httprequest.cookies.get("session_id")
 
     @property
     def has_left_session(self):
