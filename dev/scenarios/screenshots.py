@@ -50,7 +50,8 @@ def test_screenshots(environment, make_template, make_database, folder, browser)
 def make_people(server):
     admin = Device(server).login("admin", "admin")
     for login, name in PEOPLE.items():
-        assert admin.call("res.users", "create", {"name": name, "login": login, "password": PASSWORD})["result"]
+        values = {"name": name, "login": login, "password": PASSWORD, "tz": "Europe/Paris"}
+        assert admin.call("res.users", "create", values)["result"]
     assert admin.call("res.users", "write", [2], {"name": "Grace Adeyemi", "password": PASSWORD})["result"]
 
 
