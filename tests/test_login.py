@@ -27,6 +27,13 @@ class TestNewestWins(SingleSessionCase):
         self.assertEnded(first)
         self.assertAlive(second)
 
+    def test_no_token_of_an_ended_session(self):
+        """Outside a request too, where other code asks whether Odoo accepts a session."""
+        first = self.login()
+        self.assertTrue(self.user._compute_session_token(first.sid))
+        self.login()
+        self.assertFalse(self.user._compute_session_token(first.sid))
+
     def test_third_login_ends_second(self):
         devices = [self.login() for _ in range(3)]
         self.assertEnded(*devices[:2])

@@ -135,6 +135,20 @@ def test_cached_token_of_a_websocket(caching_server, login):
     assert server.log.read_text().count(f"SUBSCRIBED user={user_id} ") == 1
 
 
+def test_cached_token_of_a_request_that_is_repeated(caching_server, login):
+    """Odoo loads the session anew before it repeats a request."""
+    server = caching_server
+    first = Device(server).login(login)
+    [file] = server.files_of(first.sid)
+    content = file.read_bytes()
+    for _ in range(16):
+        assert first.get("/fault/repeated").text == str(first.uid)
+    Device(server).login(login)
+    for _ in range(16):
+        file.write_bytes(content)
+        assert first.get("/fault/repeated").text == "None"
+
+
 FAILING = ("/my/counters", "/web/session/get_session_info")
 
 

@@ -136,6 +136,14 @@ class OtherRoutes(Controller):
         request.session.logout()
         return "logged out"
 
+    @route("/fault/repeated", type="http", auth="none", save_session=False)
+    def repeated(self):
+        """Collide with another transaction, and return the session's user when Odoo repeats the request."""
+        if not hasattr(request, "repeated"):
+            request.repeated = True
+            FaultyHome._conflict()
+        return str(request.session.uid)
+
     @route("/fault/rolled_back", type="http", auth="user")
     def rolled_back(self, login):
         """End a user's sessions in every way, and roll all of it back."""
