@@ -5,8 +5,7 @@ import time
 from _bench import bench_server, make_users, print_ratio
 from browsers import Proxy, Tab
 
-import servers
-from servers import Device
+from servers import POLL_INTERVAL, Device
 
 INTERVAL = 5  # seconds, the shortest that may be set
 ROUNDS = 10
@@ -21,15 +20,10 @@ def test_notification(browser_type, browser_type_launch_args):
         admin = Device(server).login("admin", "admin")
         with browser_type.launch(**browser_type_launch_args) as chromium:
             for websocket, label in ((True, "with the websocket, pages do not ask"), (False, "without")):
-                set_interval(admin, 0 if websocket else INTERVAL)
-                with Proxy(server, servers.ENVIRONMENT.output / f"nginx-{websocket}", websocket=websocket) as proxy:
+                admin.set_parameter(POLL_INTERVAL, "0" if websocket else str(INTERVAL))
+                with Proxy(server, websocket=websocket) as proxy:
                     times = [measure(server, chromium, proxy, login) for _ in range(ROUNDS)]
                 print_ratio(label, [seconds / INTERVAL for seconds in times])
-
-
-def set_interval(admin, seconds):
-    answer = admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds))
-    assert "result" in answer, answer
 
 
 def measure(server, chromium, proxy, login):

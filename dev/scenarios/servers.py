@@ -26,20 +26,15 @@ from devtools.environment import odoo_command as plain_odoo_command
 
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
+POLL_INTERVAL = "op_single_session_login.poll_interval"
 WORKERS = 4
 AT_ONCE = 8  # simultaneous logins
 # The only reason to skip a test: it is about something that this series does not have.
 ABSENT = "not in this Odoo: "
-ENVIRONMENT = None  # pytest's configuration sets it, before it collects the tests
-
-
-def use(environment):
-    """Use an environment for everything in this module."""
-    global ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, WITH_ADDON
-    ENVIRONMENT = environment
-    OTHER_ADDONS = environment.packages / "odoo" / "addons"
-    PACKAGES_ENVIRON = {"PYTHONPATH": f"{environment.odoo_path}:{environment.packages}"}
-    WITH_ADDON = environment.with_addon
+ENVIRONMENT = pickle.loads(Path(os.environ["TEST_ENVIRONMENT"]).read_bytes())  # noqa: S301 written by dev/test
+OTHER_ADDONS = ENVIRONMENT.packages / "odoo" / "addons"
+PACKAGES_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{ENVIRONMENT.packages}"}
+WITH_ADDON = ENVIRONMENT.with_addon
 
 
 def connect(database):
@@ -165,7 +160,6 @@ class Server(TCPExecutor):
         return list((self.sessions / sid[:2]).glob(identifier_of(sid) + "*"))
 
     def unexpected_log_lines(self):
-        """Return the unexpected warnings and errors of the log."""
         return unexpected_lines(self.log.read_text())
 
     def single_session_lines(self):
@@ -175,11 +169,13 @@ class Server(TCPExecutor):
 class Device:
     """A browser with its own cookies, without pages."""
 
-    def __init__(self, server, database=None):
+    def __init__(self, server, database=None, sid=None):
         self.server = server
         self.database = database or server.databases[0]
         self.http = requests.Session()
         self.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+        if sid:
+            self.sid = sid
 
     @property
     def sid(self):
@@ -205,8 +201,17 @@ class Device:
 
     def send_login(self, login, password=PASSWORD, path="/web/login"):
         """Send the form of the open page, and return the answer."""
-        data = {"login": login, "password": password, "csrf_token": self.token}
+        return self.send_form(path, login=login, password=password)
+
+    def send_form(self, path, **values):
+        data = {**values, "csrf_token": self.token}
         return self.http.post(self.server.url + path, data=data, allow_redirects=False, timeout=60)
+
+    def change_password(self):
+        """Change the password in the portal, as the user does."""
+        self.open_login_page("/my/security")
+        values = {"op": "password", "old": PASSWORD, "new1": PASSWORD + "!", "new2": PASSWORD + "!"}
+        assert self.send_form("/my/security", **values).status_code == 200
 
     def login(self, login, password=PASSWORD):
         self.open_login_page()
@@ -228,6 +233,19 @@ class Device:
         path = f"/web/dataset/call_kw/{model}/{method}"
         return self.rpc(path, model=model, method=method, args=args, kwargs=kwargs)
 
+    def find_user(self, login):
+        [user_id] = self.call("res.users", "search", [["login", "=", login]])["result"]
+        return user_id
+
+    def write_user(self, login, **values):
+        """Change a user, as an administrator does, and return the user's id."""
+        user_id = self.find_user(login)
+        assert self.call("res.users", "write", [user_id], values)["result"]
+        return user_id
+
+    def set_parameter(self, name, value):
+        assert "error" not in self.call("ir.config_parameter", "set_param", name, value)
+
     def prove_identity(self, answer, password=PASSWORD):
         """Send the password that an answer asks for, and return the next answer."""
         check = answer["result"]["res_id"]
@@ -245,6 +263,11 @@ class Device:
         if not uid:
             self.sid = sid
         return uid
+
+    @property
+    def ended(self):
+        """What the server tells a browser about the sessions that its login ended."""
+        return self.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]["ended"]
 
     def hold_back(self, path, payload):
         """Send a POST except for its last byte. Return a function that sends the byte and returns the answer."""
@@ -296,15 +319,21 @@ def find_alive(pool, devices):
 
 
 def stored(path):
-    """Return the content of a session file."""
     content = Path(path).read_bytes()
     if content.startswith(b"{"):
         return json.loads(content)
     return pickle.loads(content)  # noqa: S301 written by a 17.0 server of these scenarios
 
 
+def make_rotate(file):
+    """Make a session so old that 19.0 changes its id at the next request. Return whether this Odoo does so."""
+    content = stored(file)
+    if rotates := "create_time" in content:
+        file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
+    return rotates
+
+
 def wait_until(condition, seconds=30):
-    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -1,12 +1,10 @@
 """Rounds of simultaneous logins, between requests, logouts and changes of the bypass."""
 
-import json
 import random
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from servers import AT_ONCE, PASSWORD, STATUS, Device, at_once, find_alive, identifier_of, stored
+from servers import AT_ONCE, PASSWORD, STATUS, Device, at_once, find_alive, identifier_of, make_rotate, stored
 
 LOGIN = "storm"
 DISTURBANCES = ("rotation", "logout", "bypass")
@@ -32,10 +30,8 @@ class Storm:
         self.user_id = self.admin.call("res.users", "create", values)["result"]
 
     def device(self, sid=None):
-        device = Device(self.server, self.database)
+        device = Device(self.server, self.database, sid)
         device.http.hooks["response"].append(lambda response, **_: self.answers.update([response.status_code]))
-        if sid:
-            device.sid = sid
         return device
 
     def run(self, rounds):
@@ -60,7 +56,9 @@ class Storm:
         devices = [self.device() for _ in range(AT_ONCE)]
         list(self.pool.map(Device.open_login_page, devices))
         if self.survivor and "rotation" in disturbances:
-            self.make_rotate(self.survivor)
+            for file in self.server.files_of(self.survivor.sid):
+                if "next_sid" not in stored(file):
+                    self.rotates = make_rotate(file)
         ghosts = [self.device(sid) for sid in self.random.sample(self.ended[-200:], min(3, len(self.ended)))]
         old = [self.survivor] if self.survivor else []
         old_sids = [device.sid for device in old]
@@ -98,14 +96,6 @@ class Storm:
     def change_bypass(self):
         for allowed in (True, False, True, False):
             self.admin.call("res.users", "write", [self.user_id], {"allow_multiple_sessions": allowed})
-
-    def make_rotate(self, device):
-        """Make a session so old that 19.0 changes its id at the next request."""
-        for file in self.server.files_of(device.sid):
-            session = stored(file)
-            self.rotates = "create_time" in session
-            if self.rotates and "next_sid" not in session:
-                file.write_text(json.dumps({**session, "create_time": time.time() - 4 * 3600}))
 
     def judge(self, devices):
         """Check that exactly one session is open, of this round and those before it."""

@@ -107,8 +107,7 @@ def test_end_session_cleans_up(server, login):
 
 def test_end_several_sessions(administrator, open_tab, login, admin):
     """Several at once, but never the administrator's current session."""
-    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-    assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
+    admin.write_user(login, allow_multiple_sessions=True)
     employees = [open_tab().login(login) for _ in range(2)]
     open_login_log(administrator)
     expect(rows_of(administrator, login)).to_have_count(2)
@@ -126,16 +125,10 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     assert administrator.page.locator(".o_single_session_notification").count() == 0
 
 
-def ended_by_login(device):
-    """Return what the browser says after its login about the sessions that it ended."""
-    ended = device.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]["ended"]
-    return [session["device"].strip("\u2068\u2069") for session in ended]
-
-
 def test_ends(server, login):
     """The login log says how each session of a user ended, and what ended it, on a server with several workers."""
     administrator = Device(server).login("max")
-    [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
+    user = administrator.find_user(login)
 
     def read(name):
         domain = [["user_id", "=", user], ["end_reason", "!=", "end_all"]]
@@ -143,7 +136,8 @@ def test_ends(server, login):
         return [row[name] for row in rows]
 
     first = Device(server).login(login)
-    assert ended_by_login(Device(server).login(login)) == ["Firefox (Linux)"]
+    [ended] = Device(server).login(login).ended
+    assert ended["device"] == "\u2068Firefox (Linux)\u2069"
     assert read("end_reason") == ["newer_login", False]
     assert [bool(date) for date in read("end_date")] == [True, False]
     assert read("ended_by_login_id")[0][1] == "Firefox (Linux), 127.0.0.1"
@@ -153,9 +147,9 @@ def test_ends(server, login):
     assert read("end_reason") == ["newer_login", "newer_login", "logged_out"]
     last = Device(server).login(login)
     assert read("end_reason")[2:] == ["logged_out", False], "it had ended before"
-    assert ended_by_login(last) == []
+    assert last.ended == []
     last.login(login)
-    assert ended_by_login(last) == []
+    assert last.ended == []
     assert read("end_reason")[3:] == ["logged_out", False], "in the same browser"
     answer = administrator.call("res.users", "action_end_all_sessions", [user])
     administrator.prove_identity(answer)
@@ -167,14 +161,9 @@ def test_ends(server, login):
 def test_new_password(server, login, people):
     """Other sessions end, and the login log has the reason."""
     administrator = Device(server).login("max")
-    [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
-    assert administrator.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
+    user = administrator.write_user(login, allow_multiple_sessions=True)
     devices = [Device(server).login(login) for _ in range(2)]
-    devices[0].open_login_page("/my/security")
-    data = {"op": "password", "old": PASSWORD, "new1": PASSWORD + "!", "new2": PASSWORD + "!"}
-    data["csrf_token"] = devices[0].token
-    answer = devices[0].http.post(f"{server.url}/my/security", data=data, timeout=60)
-    assert answer.status_code == 200
+    devices[0].change_password()
     assert alive(*devices) == [True, False]
     rows = administrator.call("op.single.session.login", "search_read", [["user_id", "=", user]], order="id")["result"]
     assert [row["end_reason"] for row in rows] == [False, "logged_out"]
@@ -220,8 +209,7 @@ def test_nothing_to_edit(administrator, login):
 
 def test_button_of_a_user(administrator, open_tab, login, admin):
     open_tab().login(login)
-    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-    administrator.open(f"/web#action=base.action_res_users&view_type=form&id={user}")
+    administrator.open(f"/web#action=base.action_res_users&view_type=form&id={admin.find_user(login)}")
     button = administrator.page.locator(".oe_stat_button", has_text="Login Sessions")
     expect(button).to_contain_text("1")
     administrator.page.get_by_role("tab", name="Access Rights").click()
@@ -261,8 +249,7 @@ TEXTS = {
 @pytest.mark.parametrize("lang", TEXTS)
 def test_languages(launch_in, open_tab, admin, lang):
     title, state, box = TEXTS[lang]
-    [user] = admin.call("res.users", "search", [["login", "=", "max"]])["result"]
-    assert admin.call("res.users", "write", [user], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
+    user = admin.write_user("max", lang=lang, tz="Asia/Tokyo")
     try:
         first = open_tab(browser=launch_in(lang.replace("_", "-"))).login("max")
         tab = open_tab().log_in("max")
@@ -278,7 +265,7 @@ def test_languages(launch_in, open_tab, admin, lang):
         tab.page.locator("div[name=allow_multiple_sessions]").scroll_into_view_if_needed()
         tab.screenshot(f"user-form-{lang}")
     finally:
-        admin.call("res.users", "write", [user], {"lang": "en_US"})
+        admin.write_user("max", lang="en_US")
 
 
 def test_page_in_the_apps_menu(open_tab, admin):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers import ENVIRONMENT, STATUS, Device, Server, alive, odoo, odoo_source, psql, skip_without
+from servers import ENVIRONMENT, POLL_INTERVAL, STATUS, Device, Server, alive, odoo, odoo_source, psql, skip_without
 
 
 def test_same_user_id_in_another_database(server, login):
@@ -26,9 +26,8 @@ def test_json_login_without_a_database_in_the_cookie(server, login):
 
 def test_json_login_to_another_database_than_the_cookies(server, login):
     # 17.0 makes the token with the cookie's database, 18.0 with a closed cursor
-    skip_without(
-        "JSON logins to another database than the cookie's", "def authenticate(self, env," in odoo_source("http.py")
-    )
+    works = "def authenticate(self, env," in odoo_source("http.py")
+    skip_without("JSON logins to another database than the cookie's", works)
     one, other = (Device(server, database).login(login) for database in server.databases)
     device = Device(server).login("bob")
     device.json_login(login, server.databases[1])
@@ -182,9 +181,8 @@ def test_update(make_database, plain_database, folder):
     odoo("-d", database, "-i", "op_single_session_login", "--stop-after-init")
     with Server([database], folder / "update") as server:
         admin = Device(server).login("admin", "admin")
-        [bob] = admin.call("res.users", "search", [["login", "=", "bob"]])["result"]
-        assert admin.call("res.users", "write", [bob], {"allow_multiple_sessions": True})["result"]
-        admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", "7")
+        admin.write_user("bob", allow_multiple_sessions=True)
+        admin.set_parameter(POLL_INTERVAL, "7")
         ada, bobs = [Device(server).login("ada") for _ in range(2)], [Device(server).login("bob") for _ in range(2)]
         psql(
             database,

@@ -45,8 +45,7 @@ def test_login_on_another_machine(machines, login, people):
 def test_one_browser_that_goes_to_and_fro(machines, login):
     one, two = machines
     device = Device(one).login(login)
-    stolen = Device(one)
-    stolen.sid = device.sid
+    stolen = Device(one, sid=device.sid)
     at(two, device)
     device.login(login)
     assert alive(stolen, device) == [False, True]
@@ -76,24 +75,20 @@ def redis(folder):
 def server_with_session_db(make_database, databases, folder):
     sessions = make_database("machines_sessions")
     option, settings = session_db(sessions)
-    server = Server(databases[:1], folder / "session-db", option, **settings)
-    server.sessions_database = sessions
-    with server:
-        yield server
+    with Server(databases[:1], folder / "session-db", option, **settings) as server:
+        yield server, sessions
 
 
 def test_session_db(server_with_session_db, login):
-    server = server_with_session_db
+    server, sessions = server_with_session_db
     first = Device(server).login(login)
     websocket = open_websocket(first)
-    [[row]] = psql(server.sessions_database, "SELECT payload::text FROM http_sessions WHERE sid = %s", first.sid)
+    [[row]] = psql(sessions, "SELECT payload::text FROM http_sessions WHERE sid = %s", first.sid)
     second = Device(server).login(login)
     assert close_code(websocket) == 4001
     assert alive(first, second) == [False, True]
-    query = """
-        INSERT INTO http_sessions VALUES (%s, now(), %s) ON CONFLICT (sid) DO UPDATE SET payload = EXCLUDED.payload
-    """
-    psql(server.sessions_database, query, first.sid, row)
+    query = "INSERT INTO http_sessions VALUES (%s, now(), %s) ON CONFLICT (sid) DO UPDATE SET payload = %s"
+    psql(sessions, query, first.sid, row, row)
     assert alive(first, second) == [False, True]
     devices = [Device(server) for _ in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -102,25 +97,24 @@ def test_session_db(server_with_session_db, login):
         assert len(find_alive(pool, devices)) == 1
     assert alive(second) == [False]
     query = "SELECT DISTINCT length(identifier) FROM op_single_session_login WHERE identifier IS NOT NULL"
-    lengths = psql(server.databases[0], query)
-    assert {length for [length] in lengths} <= {20, 42}  # halves, whatever the store's ids are
+    # halves, whatever the store's ids are
+    assert set(psql(server.databases[0], query)) <= {(20,), (42,)}
     assert server.unexpected_log_lines() == []
 
 
 @pytest.fixture(params=["session_db", "redis"])
 def store(request, make_database, folder):
-    """The option and the settings for a server with another session store."""
+    """The name of a session store, and the option and the settings for a server with it."""
     if request.param == "session_db":
-        yield session_db(make_database(f"sessions_{request.function.__name__}"))
+        yield request.param, *session_db(make_database(f"sessions_{request.function.__name__}"))
         return
-    with redis(folder) as settings:
-        yield settings
+    with redis(folder) as (option, settings):
+        yield request.param, option, settings
 
 
-def test_installation_with_another_store(make_database, plain_database, folder, store, request):
+def test_installation_with_another_store(make_database, plain_database, folder, store):
     """The first login after the installation ends older sessions, those that a request used in between at least."""
-    name = request.node.callspec.params["store"]
-    option, settings = store
+    name, option, settings = store
     database = make_database(f"install_{name}", plain_database)
     with Server([database], folder / f"install-{name}", option, **settings) as server:
         admin = Device(server).login("admin", "admin")
@@ -133,16 +127,15 @@ def test_installation_with_another_store(make_database, plain_database, folder, 
         assert alive(old, new, bob, admin) == [False, True, True, True]
         assert not unused or alive(unused, new) == [False, True]
         lengths = psql(database, "SELECT DISTINCT length(identifier) FROM op_single_session_login")
-        assert {length for [length] in lengths} <= {20, 42}
+        assert set(lengths) <= {(20,), (42,)}
         assert server.unexpected_log_lines() == []
         if ENVIRONMENT.series != "17.0" and len(old.sid) == 84:
             query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{old.sid[:42]}'"
             assert psql(database, query) == [(True,)]
 
 
-def test_copy_of_a_database_with_another_store(make_database, addon_database, folder, store, request):
-    name = request.node.callspec.params["store"]
-    option, settings = store
+def test_copy_of_a_database_with_another_store(make_database, addon_database, folder, store):
+    name, option, settings = store
     original = make_database(f"original_{name}", addon_database)
     copy = original.replace("original", "copy")
     options = serve_copies(folder / f"copy-{name}.conf", original, copy)
@@ -152,9 +145,8 @@ def test_copy_of_a_database_with_another_store(make_database, addon_database, fo
         in_copy, admin = Device(server, copy).login("ada"), Device(server, copy).login("admin", "admin")
         assert alive(ada, bob, in_copy, admin) == [True] * 4
         everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
-        assert "result" in admin.prove_identity(
-            admin.call("op.single.session.login", "action_end", everything), "admin"
-        )
+        answer = admin.call("op.single.session.login", "action_end", everything)
+        assert "result" in admin.prove_identity(answer, "admin")
         assert alive(ada, bob, in_copy, admin) == [True, True, False, True]
         if name == "redis":  # the store knows the databases of its sessions
             assert [state_of(admin, login) for login in ("ada", "bob")] == ["administrator"] * 2
