@@ -216,7 +216,7 @@ def make_site(single_database_server):
 
 @pytest.fixture
 def site(make_site):
-    return make_site()
+    return make_site(websocket=True)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ def bench_server(title, *names):
 
 
 def make_users(server, name, count):
-    """Create users in a database and return their logins."""
     logins = [f"{name}{time.time_ns()}-{number}" for number in range(count)]
     values = [{"name": login, "login": login, "password": PASSWORD} for login in logins]
     assert Device(server, DATABASES[name]).login("admin", "admin").call("res.users", "create", values)["result"]
@@ -29,7 +28,6 @@ def make_users(server, name, count):
 
 
 def timed(function, *arguments):
-    """Return how many seconds a call took."""
     start = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - start

@@ -41,10 +41,6 @@ class Environment:
         return self.cluster.filestore.parent
 
     @property
-    def pg_socket(self):
-        return self.cluster.sockets
-
-    @property
     def addons_paths(self):
         return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), self.addon_folder]
 
@@ -176,7 +172,6 @@ def odoo_command(environment, *arguments, addons=()):
 
 
 def odoo_environ(environment):
-    """Return the environment variables for Odoo."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
         "PYTHONPATH": str(environment.odoo_path),

@@ -44,7 +44,6 @@ class Cluster:
 
     @property
     def environ(self):
-        """The variables for its programs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return {**kept, "LD_LIBRARY_PATH": self.libraries, "PGOPTIONS": "-c client_min_messages=warning"}
 

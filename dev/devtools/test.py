@@ -16,12 +16,11 @@ from .databases import make_template, new_run
 from .environment import ADDON, DEV, Environment, argument_parser, odoo_environ, prepare, stage
 from .odoo_tests import compare
 from .postgresql import running
-from .programs import find_chromium, find_faketime, find_nginx, find_redis, find_xmlsec, version_of
+from .programs import find_chromium, find_faketime, find_program, version_of
 from .progress import SetupError, exclusive
 
 # Other people's addons that only the servers of some scenarios load: session stores.
 NOT_INSTALLED = ("environ_odoo_config", "redis_session_store", "session_db")
-PROGRAMS = {"chromium": find_chromium, "faketime": find_faketime, "nginx": find_nginx, "redis": find_redis}
 # Odoo uses it to make the style sheets of right-to-left languages.
 RTLCSS = "rtlcss@4.3.0"
 
@@ -115,11 +114,13 @@ def find_programs(environment):
     cache = environment.cache
     python = packages.make_test_venv(cache)
     with exclusive(cache / "setup.lock", busy="Waiting for another set-up ..."):
-        programs = {name: find(cache) for name, find in PROGRAMS.items()}
+        programs = {"chromium": find_chromium(cache), "faketime": find_faketime(cache)}
+        programs["nginx"] = find_program(cache, "nginx", "usr/sbin/nginx")
+        programs["redis"] = find_program(cache, "redis-server", "usr/bin/redis-server")
         programs["packages"] = packages.make_addons_folder(cache, environment.series, environment.python)
         node = packages.find_node(python)
         modules = packages.make_node_modules(cache, "node-test", python.parent, [RTLCSS])
-        xmlsec = find_xmlsec(cache)
+        xmlsec = find_program(cache, "xmlsec1", "usr/bin/xmlsec1")  # with which auth_saml and its provider sign
     folders = [programs["chromium"].parent, modules / "node_modules" / ".bin", node.parent, xmlsec.parent]
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, folders)])
     # Playwright's own Node needs more libraries than a small machine has

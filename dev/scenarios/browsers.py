@@ -234,6 +234,12 @@ class Tab:
         assert self.native_dialogs == []
         return parse_qs(urlsplit(self.page.url).query)["redirect"][0]
 
+    def prove_identity(self):
+        """Send the password that Odoo asks for before what only administrators may do."""
+        self.page.locator(".modal input[type=password]").fill(PASSWORD)
+        self.page.locator(".modal footer .btn-primary:visible").click()
+        expect(self.page.locator(".modal")).to_have_count(0)
+
     def expect_nothing(self):
         """Expect that the page shows nothing after another status request.
 

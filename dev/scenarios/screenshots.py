@@ -96,8 +96,7 @@ def take_pictures(server, employee, administrator, folder):
     administrator.login("admin").open("/web#action=op_single_session_login.op_single_session_login_action")
     page = administrator.page
     page.locator(".o_data_row", has_text="Chiara").get_by_role("button", name="End session").click()
-    page.locator(".modal input[type=password]").fill(PASSWORD)
-    page.locator(".modal footer .btn-primary:visible").click()
+    administrator.prove_identity()
     expect(page.locator(".o_data_row", has_text="Ended by an administrator")).to_be_visible()
     page.locator(".o_notification_close").first.click()
     expect(page.locator(".o_notification")).to_have_count(0)

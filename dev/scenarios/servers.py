@@ -21,8 +21,7 @@ from mirakuru import TCPExecutor
 from mirakuru.exceptions import ProcessFinishedWithError
 
 from devtools.databases import run_odoo
-from devtools.environment import DEV, free_port, has_module, odoo_environ
-from devtools.environment import odoo_command as plain_odoo_command
+from devtools.environment import DEV, free_port, has_module, odoo_command, odoo_environ
 
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
@@ -39,7 +38,7 @@ WITH_ADDON = ENVIRONMENT.with_addon
 
 def connect(database):
     """Connect to a database. Nobody waits for a lock forever."""
-    host = str(ENVIRONMENT.pg_socket)
+    host = str(ENVIRONMENT.cluster.sockets)
     return contextlib.closing(psycopg2.connect(host=host, user="odoo", dbname=database, options="-c lock_timeout=60s"))
 
 
@@ -60,18 +59,28 @@ def locked(database, table, condition):
         yield
 
 
-def odoo_command(*arguments, addons=()):
-    """Return the command that starts Odoo with the addons of dev/ in its path."""
-    options, settings = odoo_settings(addons)
-    return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=settings["addons"])
-
-
 def odoo_settings(addons=(), environ=()):
     """Return the options, the addons and the environment variables of each Odoo."""
     addons = [DEV / "addons", *([OTHER_ADDONS] if WITH_ADDON else []), *addons]
     options = [load("op_single_session_login_saml")] if WITH_ADDON == "auth_saml" else []
     environ = {**(PACKAGES_ENVIRON if WITH_ADDON else {}), **dict(environ)}
     return options, {"addons": addons, "environ": environ}
+
+
+def session_db(sessions):
+    """Return the option and the settings for a server with its sessions in a database, by OCA's addon."""
+    environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.cluster.sockets}"}
+    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS]}
+
+
+@contextlib.contextmanager
+def redis(folder):
+    """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
+    port = free_port()
+    command = [str(ENVIRONMENT.redis), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
+        settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False"}
+        yield load("redis_session_store"), {"environ": {**PACKAGES_ENVIRON, **settings}, "addons": [OTHER_ADDONS]}
 
 
 def load(*names):
@@ -106,9 +115,10 @@ class Server(TCPExecutor):
         # It ends with the tests, even if these are killed. Without its capabilities, root obeys file permissions as
         # an ordinary user does.
         bounds = ["--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+        loading, settings = odoo_settings(addons, environ)
         command = [
             *["setpriv", "--pdeathsig=TERM", *bounds],
-            *odoo_command(addons=addons),
+            *odoo_command(ENVIRONMENT, *loading, addons=settings["addons"]),
             f"--data-dir={self.data}",
             f"--logfile={self.log}",
             f"--database={','.join(databases)}",
@@ -118,19 +128,12 @@ class Server(TCPExecutor):
             "--max-cron-threads=0",
             *options,
         ]
-        super().__init__(
-            command,
-            "127.0.0.1",
-            self.port,
-            timeout=120,
-            envvars={**odoo_environ(ENVIRONMENT), **odoo_settings(environ=environ)[1]["environ"]},
-            expected_returncode=0,
-            # after SIGTERM, workers save nothing
-            stop_signal=signal.SIGINT if "COVERAGE_PROCESS_START" in os.environ else signal.SIGTERM,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        environ = {**odoo_environ(ENVIRONMENT), **settings["environ"]}
+        # after SIGTERM, workers save no coverage
+        stop_signal = signal.SIGINT if "COVERAGE_PROCESS_START" in os.environ else signal.SIGTERM
+        ends = {"stop_signal": stop_signal, "expected_returncode": 0}
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        super().__init__(command, "127.0.0.1", self.port, timeout=120, envvars=environ, **ends, **streams)
 
     def start(self):
         self.sessions.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +203,6 @@ class Device:
         self.token = find_token(page)
 
     def send_login(self, login, password=PASSWORD, path="/web/login"):
-        """Send the form of the open page, and return the answer."""
         return self.send_form(path, login=login, password=password)
 
     def send_form(self, path, **values):
@@ -288,7 +290,6 @@ class Device:
 
 
 def find_token(page):
-    """Return the token that the form of a page must send."""
     return next(filter(None, re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page).groups()))
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from test_browsers import expect_language
 
-from servers import PASSWORD, Device, alive, odoo, psql, shell, skip_without_devices
+from servers import Device, alive, odoo, psql, shell, skip_without_devices
 
 
 @pytest.fixture
@@ -41,14 +41,7 @@ def select(tab, *rows):
 
 
 def press(tab, name):
-    """Click a button for the selected rows."""
     tab.page.locator(f".o_control_panel button[name={name}]").first.click()
-
-
-def prove_identity(tab):
-    tab.page.locator(".modal input[type=password]").fill(PASSWORD)
-    tab.page.locator(".modal footer .btn-primary:visible").click()
-    expect(tab.page.locator(".modal")).to_have_count(0)
 
 
 def choose(tab, menu, *names):
@@ -72,10 +65,9 @@ def test_end_session(administrator, open_tab, login):
     row = rows_of(open_login_log(administrator), login).first
     expect(row.locator("td[name=end_reason]")).to_have_text("")
     row.get_by_role("button", name="End session").click()
-    prove_identity(administrator)
-    employee.expect_notification(
-        "Your session has ended", "administrator ended this session", "about to refresh", seconds=2
-    )
+    administrator.prove_identity()
+    texts = ("Your session has ended", "administrator ended this session", "about to refresh")
+    employee.expect_notification(*texts, seconds=2)
     employee.screenshot("ended-by-administrator-notification")
     expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
@@ -118,7 +110,7 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     administrator.page.locator(".modal footer button").first.click()
     rows_of(administrator, "max").first.locator(".o_list_record_selector input").uncheck()
     press(administrator, "action_end")
-    prove_identity(administrator)
+    administrator.prove_identity()
     expect_notification(administrator, "Sessions ended: 2")
     for employee in employees:
         employee.expect_notification("administrator ended this session", seconds=5)
@@ -151,8 +143,7 @@ def test_ends(server, login):
     last.login(login)
     assert last.ended == []
     assert read("end_reason")[3:] == ["logged_out", False], "in the same browser"
-    answer = administrator.call("res.users", "action_end_all_sessions", [user])
-    administrator.prove_identity(answer)
+    administrator.prove_identity(administrator.call("res.users", "action_end_all_sessions", [user]))
     assert read("end_reason")[4:] == ["administrator"]
     assert read("ended_by_user_id")[4][1] == "max"
     assert alive(last) == [False]

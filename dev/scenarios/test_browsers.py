@@ -314,27 +314,17 @@ def open_upload(tab, kind):
 FILE = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\nAda\n"}
 
 
-@pytest.mark.parametrize("kind", ["attachment", "import"])
-def test_upload_in_an_ended_page(open_tab, poll_every, kind):
-    """Odoo itself says *Not Found* or *Oops!*, if anything."""
-    poll_every(0)
-    first = open_tab().login("eve")
+@pytest.mark.parametrize(("kind", "websocket"), [("attachment", True), ("import", True), ("attachment", False)])
+def test_upload_in_an_ended_page(open_tab, make_site, poll_every, kind, websocket):
+    """Odoo itself says *Not Found* or *Oops!*, if anything. The page does not learn of the refusal, but may poll."""
+    poll_every(0 if websocket else 5)
+    url = make_site(websocket=websocket).url
+    first = open_tab(url).login("eve")
     upload = open_upload(first, kind)
-    open_tab().log_in("eve")
+    open_tab(url).log_in("eve")
     upload.set_input_files(FILE)
-    first.expect_notification(ENDED, REASON, seconds=5)
+    first.expect_notification(ENDED, REASON, seconds=5 if websocket else 15)
     first.screenshot(f"upload-{kind}")
-    first.expect_login_page(REASON)
-
-
-def test_upload_without_the_websocket(open_tab, site_without_websocket, poll_every):
-    """The page does not learn of the refusal, but polls."""
-    poll_every(5)
-    first = open_tab(site_without_websocket.url).login("eve")
-    upload = open_upload(first, "attachment")
-    open_tab(site_without_websocket.url).log_in("eve")
-    upload.set_input_files(FILE)
-    first.expect_notification(ENDED, REASON, seconds=15)
     first.expect_login_page(REASON)
 
 
