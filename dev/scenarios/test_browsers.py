@@ -316,7 +316,7 @@ FILE = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\nAda\n"}
 
 @pytest.mark.parametrize(("kind", "websocket"), [("attachment", True), ("import", True), ("attachment", False)])
 def test_upload_in_an_ended_page(open_tab, make_site, poll_every, kind, websocket):
-    """Odoo itself says *Not Found* or *Oops!*, if anything. The page does not learn of the refusal, but may poll."""
+    """Odoo itself says *Not Found* or *Oops!*, if anything. Without the websocket, the page polls."""
     poll_every(0 if websocket else 5)
     url = make_site(websocket=websocket).url
     first = open_tab(url).login("eve")
