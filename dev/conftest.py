@@ -1,20 +1,16 @@
 import contextlib
 import functools
-import os
-import pickle
 import subprocess
-from pathlib import Path
 
 import pytest
 from browsers import Proxy, Tab
 from playwright.sync_api import Error, expect
 
-import servers
 from devtools.databases import copy_database, make_once
 from devtools.environment import DEV
 from devtools.postgresql import make_cluster, make_standby
 from devtools.postgresql import running as postgresql
-from servers import ABSENT, PASSWORD, Device, Server, odoo_settings, shell
+from servers import ABSENT, ENVIRONMENT, PASSWORD, POLL_INTERVAL, Device, Server, odoo_settings, shell
 
 # Stops the requests that Chromium sends by itself.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -30,60 +26,42 @@ LONGEST = "test_browsers test_fuzzing test_point_of_sale test_in_odoo test_admin
 
 
 def pytest_addoption(parser):
-    parser.addoption("--environment", type=Path, help="the file that dev/test describes the environment in")
     parser.addoption("--rounds", type=int, default=30, help="how many rounds a storm has (default: %(default)s)")
     parser.addoption("--seed", type=int, default=0, help="the seed of a storm")
 
 
-def pytest_configure(config):
-    servers.use(pickle.loads(config.option.environment.read_bytes()))  # noqa: S301 written by dev/test
-
-
 def pytest_collection_modifyitems(config, items):
-    if not servers.ENVIRONMENT.with_addon:
+    if not ENVIRONMENT.with_addon:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("in_tests")])
         items[:] = [item for item in items if not item.get_closest_marker("in_tests")]
     order = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.module.__name__, len(order)))
 
 
-# ----------------------------------------------------------------
-# Databases and servers. Each process of pytest has its own.
-# ----------------------------------------------------------------
+# ---------------- Databases and servers. Each process of pytest has its own. ----------------
 
 
 @pytest.fixture(scope="session")
-def environment():
-    return servers.ENVIRONMENT
-
-
-@pytest.fixture(scope="session")
-def worker(request):
-    """The name of this process, in the names of its databases and folders."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "gw")
-
-
-@pytest.fixture(scope="session")
-def folder(environment, worker):
-    path = environment.output / worker
+def folder(worker_id):
+    path = ENVIRONMENT.output / worker_id
     path.mkdir(exist_ok=True)
     return path
 
 
 @pytest.fixture(scope="session")
-def make_database(environment, worker):
+def make_database(worker_id):
     """Create databases of this run. dev/test drops them at the end."""
 
-    def make(name, template=environment.template):
-        name = f"{name}_{worker}_{environment.run}"
-        copy_database(environment.cluster, template, name)
+    def make(name, template=ENVIRONMENT.template):
+        name = f"{name}_{worker_id}_{ENVIRONMENT.run}"
+        copy_database(ENVIRONMENT.cluster, template, name)
         return name
 
     return make
 
 
 @pytest.fixture(scope="session")
-def make_template(environment):
+def make_template():
     """Create databases to be copied, once for all runs."""
     options, settings = odoo_settings()
 
@@ -91,7 +69,7 @@ def make_template(environment):
         files = sorted(path for module in modules for path in module.rglob("*") if path.is_file())
         content = [(str(path), path.read_bytes()) for path in files if path.suffix != ".pyc"]
         arguments = [*options, *arguments]
-        return make_once(environment, name, template, *arguments, script=script, content=content, **settings)
+        return make_once(ENVIRONMENT, name, template, *arguments, script=script, content=content, **settings)
 
     return make
 
@@ -102,18 +80,18 @@ def people():
 
 
 @pytest.fixture(scope="session")
-def plain_database(environment, make_template):
+def plain_database(make_template):
     """A database with users, whose passwords cost next to nothing, and without the addon."""
     load = "op_single_session_login_load"
     script = shell("users", password=PASSWORD, languages=LANGUAGES, logins=PEOPLE)
-    return make_template("plain", environment.template, "-i", load, modules=[DEV / "addons" / load], script=script)
+    return make_template("plain", ENVIRONMENT.template, "-i", load, modules=[DEV / "addons" / load], script=script)
 
 
 @pytest.fixture(scope="session")
-def addon_database(environment, make_template, plain_database):
+def addon_database(make_template, plain_database):
     """A database with the addon that no server uses, to be copied."""
-    modules = [environment.addon_folder, DEV / "addons" / "op_single_session_login_faults"]
-    names = ",".join(filter(None, [ADDONS, environment.with_addon]))
+    modules = [ENVIRONMENT.addon_folder, DEV / "addons" / "op_single_session_login_faults"]
+    names = ",".join(filter(None, [ADDONS, ENVIRONMENT.with_addon]))
     return make_template("addon", plain_database, "-i", names, modules=modules)
 
 
@@ -145,9 +123,9 @@ def single_database_server(databases, folder):
 
 
 @pytest.fixture(scope="session")
-def server_with_own_postgresql(environment, databases, folder):
+def server_with_own_postgresql(databases, folder):
     """A server with a PostgreSQL of its own, and a context manager that stops it."""
-    shared = environment.cluster
+    shared = ENVIRONMENT.cluster
     (folder / "postgresql").mkdir()
     own = make_cluster(folder / "postgresql", shared.programs, shared.libraries)
     with contextlib.ExitStack() as running:
@@ -168,9 +146,9 @@ def server_with_own_postgresql(environment, databases, folder):
 
 
 @pytest.fixture
-def lagging_server(environment, databases, folder):
+def lagging_server(databases, folder):
     """A server that reads from a hot standby, with both clusters and a function that stops the standby's replay."""
-    shared = environment.cluster
+    shared = ENVIRONMENT.cluster
     (folder / "replicated").mkdir()
     primary = make_cluster(folder / "replicated", shared.programs, shared.libraries)
     with contextlib.ExitStack() as running:
@@ -199,8 +177,8 @@ def login(people, plain_database):
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(environment, browser_type_launch_args):
-    return {**browser_type_launch_args, "executable_path": str(environment.chromium)}
+def browser_type_launch_args(browser_type_launch_args):
+    return {**browser_type_launch_args, "executable_path": str(ENVIRONMENT.chromium)}
 
 
 @pytest.fixture(scope="module")
@@ -225,21 +203,25 @@ def browser(launch_in):
 
 
 @pytest.fixture(scope="module")
-def site(single_database_server, folder):
-    with Proxy(single_database_server, folder / "nginx") as proxy:
-        yield proxy
+def make_site(single_database_server):
+    """Start a proxy for a server, with its options. A module has one of each kind."""
+    with contextlib.ExitStack() as proxies:
+
+        @functools.cache
+        def make(server=single_database_server, **options):
+            return proxies.enter_context(Proxy(server, **options))
+
+        yield make
 
 
-@pytest.fixture(scope="module")
-def site_without_websocket(single_database_server, folder):
-    with Proxy(single_database_server, folder / "nginx-without-websocket", websocket=False) as proxy:
-        yield proxy
+@pytest.fixture
+def site(make_site):
+    return make_site(websocket=True)
 
 
-@pytest.fixture(scope="module")
-def site_in_frames(single_database_server, folder):
-    with Proxy(single_database_server, folder / "nginx-frames", frames=True) as proxy:
-        yield proxy
+@pytest.fixture
+def site_without_websocket(make_site):
+    return make_site(websocket=False)
 
 
 @pytest.fixture(scope="module")
@@ -252,9 +234,7 @@ def poll_every(admin):
     """Set the poll interval, in seconds, for pages that are opened later."""
 
     def write(seconds):
-        assert "error" not in admin.call(
-            "ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds)
-        )
+        admin.set_parameter(POLL_INTERVAL, str(seconds))
 
     yield write
     write(30)
@@ -264,7 +244,7 @@ def poll_every(admin):
 def pytest_runtest_makereport(item, call):
     """Show the end of the servers' logs when a scenario fails. A skipped one fails, unless it may be skipped."""
     report = yield
-    if report.skipped and (servers.ENVIRONMENT.series == "19.0" or ABSENT not in str(report.longrepr)):
+    if report.skipped and (ENVIRONMENT.series == "19.0" or ABSENT not in str(report.longrepr)):
         report.outcome, report.longrepr = "failed", f"Skipped: {report.longrepr}"
     if report.failed:
         item.stash[FAILED] = True

@@ -4,8 +4,7 @@ import contextlib
 import statistics
 import time
 
-import servers
-from servers import PASSWORD, Device, Server, psql
+from servers import ENVIRONMENT, PASSWORD, Device, Server, psql
 
 DATABASES = {}  # by what is in them: conftest.py
 
@@ -16,14 +15,12 @@ def bench_server(title, *names):
     print(f"\n{title}", flush=True)
     # a request may take long, and workers must not be replaced while it measures
     options = ["--limit-time-real=100000", "--limit-time-cpu=100000", "--limit-request=1000000"]
-    with Server(
-        [DATABASES[name] for name in names], servers.ENVIRONMENT.output / str(time.time_ns()), *options
-    ) as server:
+    folder = ENVIRONMENT.output / str(time.time_ns())
+    with Server([DATABASES[name] for name in names], folder, *options) as server:
         yield server
 
 
 def make_users(server, name, count):
-    """Create users in a database and return their logins."""
     logins = [f"{name}{time.time_ns()}-{number}" for number in range(count)]
     values = [{"name": login, "login": login, "password": PASSWORD} for login in logins]
     assert Device(server, DATABASES[name]).login("admin", "admin").call("res.users", "create", values)["result"]
@@ -31,7 +28,6 @@ def make_users(server, name, count):
 
 
 def timed(function, *arguments):
-    """Return how many seconds a call took."""
     start = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - start

@@ -24,10 +24,8 @@ def test_authenticated_call():
         for label, call in METHODS.items():
             measure(devices, call)
             rounds = [measure(devices, call) for _ in range(ROUNDS)]
-            print_ratio(label, [medians["addon"] / medians["plain"] for medians in rounds])
-            print_ratio(
-                "  with SELECT 1 in place of the addon", [medians["query"] / medians["plain"] for medians in rounds]
-            )
+            for name, title in (("addon", label), ("query", "  with SELECT 1 in place of the addon")):
+                print_ratio(title, [medians[name] / medians["plain"] for medians in rounds])
         print(odoo("-d", DATABASES["addon"], script=shell("explain_check", sid=devices["addon"].sid)))
 
 

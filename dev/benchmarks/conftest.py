@@ -2,6 +2,7 @@ import pytest
 from _bench import DATABASES
 
 from devtools.environment import DEV
+from servers import ENVIRONMENT
 
 ADDON = "op_single_session_login"
 LOAD = f"{ADDON}_load"
@@ -17,8 +18,8 @@ MODULES = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bench_databases(environment, make_template, make_database):
+def bench_databases(make_template, make_database):
     for name, modules in MODULES.items():
-        folders = [DEV / "addons", environment.addon_folder]
-        template = make_template(f"bench_{name}", environment.template, "-i", modules, modules=folders)
+        folders = [DEV / "addons", ENVIRONMENT.addon_folder]
+        template = make_template(f"bench_{name}", ENVIRONMENT.template, "-i", modules, modules=folders)
         DATABASES[name] = make_database(name, template)

@@ -23,12 +23,11 @@ def test_login_latency():
         for size in SIZES:
             fill(server, size)
             times = measure(server, logins, SCANS[size])
-            base = base or statistics.median(times["plain"])
+            medians = {name: statistics.median(durations) for name, durations in times.items()}
+            base = base or medians["plain"]
             for name, label in (("plain", "without"), ("addon", "with the addon"), ("scan", "with a full scan")):
                 print_ratio(f"{size:>9,} files, {label}", [duration / base for duration in times[name]])
-            own, scan = (
-                statistics.median(times[name]) - statistics.median(times["plain"]) for name in ("addon", "scan")
-            )
+            own, scan = (medians[name] - medians["plain"] for name in ("addon", "scan"))
             files = float(odoo("-d", DATABASES["addon"], f"--data-dir={server.data}", script=shell("time_files")))
             print_ratio(f"{size:>9,} files, scan's share / addon's", [scan / own])
             print_ratio(f"{size:>9,} files, scan's share / addon's with files", [scan / files])

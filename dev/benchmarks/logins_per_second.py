@@ -16,10 +16,8 @@ def test_logins_per_second():
 
 
 def compare(passwords, plain, addon, logins):
-    title = (
-        f"logins in a time with the addon / without, {passwords}, "
-        f"{CLIENTS} clients, {ROUNDS} rounds of {logins} logins each"
-    )
+    size = f"{CLIENTS} clients, {ROUNDS} rounds of {logins} logins each"
+    title = f"logins in a time with the addon / without, {passwords}, {size}"
     with bench_server(title, plain, addon) as server, ThreadPoolExecutor(CLIENTS) as pool:
         users = {name: make_users(server, name, CLIENTS) for name in (plain, addon)}
 

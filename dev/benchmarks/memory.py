@@ -1,8 +1,6 @@
 """What a worker keeps in memory with a hundred thousand logins in the login log."""
 
-import re
-from pathlib import Path
-
+import psutil
 from _bench import DATABASES, bench_server, fill_login_log, make_users, print_ratio
 
 from servers import STATUS, Device
@@ -37,18 +35,7 @@ def use(server, logins):
 
 
 def private_memory(server):
-    """Return how many kB each worker has for itself, by its process id."""
-    memory = {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        is_child = re.search(rf"^PPid:\s{server.process.pid}$", read(status), re.MULTILINE)
-        if is_child and "\0gevent\0" not in read(status.with_name("cmdline")):
-            kinds = re.findall(r"^Private_\w+:\s+(\d+) kB", read(status.with_name("smaps_rollup")), re.MULTILINE)
-            memory[status.parent.name] = sum(map(int, kinds))
-    return memory
-
-
-def read(path):
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+    """Return how many bytes each worker has for itself, by its process id."""
+    children = psutil.Process(server.process.pid).children()
+    workers = [child for child in children if "gevent" not in child.cmdline()]
+    return {worker.pid: worker.memory_full_info().uss for worker in workers}

@@ -5,31 +5,22 @@ import time
 from _bench import bench_server, make_users, print_ratio
 from browsers import Proxy, Tab
 
-import servers
-from servers import Device
+from servers import POLL_INTERVAL, Device
 
 INTERVAL = 5  # seconds, the shortest that may be set
 ROUNDS = 10
 
 
-def test_notification(browser_type, browser_type_launch_args):
-    title = (
-        f"time from the other login's answer to the notification / the poll interval of {INTERVAL} s, {ROUNDS} rounds"
-    )
-    with bench_server(title, "addon") as server:
+def test_notification(browser):
+    title = "time from the other login's answer to the notification / the poll interval of"
+    with bench_server(f"{title} {INTERVAL} s, {ROUNDS} rounds", "addon") as server:
         [login] = make_users(server, "addon", 1)
         admin = Device(server).login("admin", "admin")
-        with browser_type.launch(**browser_type_launch_args) as chromium:
-            for websocket, label in ((True, "with the websocket, pages do not ask"), (False, "without")):
-                set_interval(admin, 0 if websocket else INTERVAL)
-                with Proxy(server, servers.ENVIRONMENT.output / f"nginx-{websocket}", websocket=websocket) as proxy:
-                    times = [measure(server, chromium, proxy, login) for _ in range(ROUNDS)]
-                print_ratio(label, [seconds / INTERVAL for seconds in times])
-
-
-def set_interval(admin, seconds):
-    answer = admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", str(seconds))
-    assert "result" in answer, answer
+        for websocket, label in ((True, "with the websocket, pages do not ask"), (False, "without")):
+            admin.set_parameter(POLL_INTERVAL, "0" if websocket else str(INTERVAL))
+            with Proxy(server, websocket=websocket) as proxy:
+                times = [measure(server, browser, proxy, login) for _ in range(ROUNDS)]
+            print_ratio(label, [seconds / INTERVAL for seconds in times])
 
 
 def measure(server, chromium, proxy, login):

@@ -1,9 +1,12 @@
 import errno
-import importlib
 import signal
 import sys
 
+from . import lint, release, run, test
 from .progress import SetupError
+
+COMMANDS = {"lint": lint.main, "release": release.main, "run": run.main, "test": test.main}
+COMMANDS.update(bench=test.bench, screenshots=test.screenshots, storm=test.storm)
 
 
 def main():
@@ -14,17 +17,16 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     try:
-        return importlib.import_module(f"devtools.{command}").main(arguments)
+        return COMMANDS[command](arguments)
     except SetupError as error:
         print(error, file=sys.stderr)
-        return 1
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         print(f"No space is left on the disk: {error.filename or error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    return 1
 
 
 sys.exit(main())

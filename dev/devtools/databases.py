@@ -104,9 +104,7 @@ def drop_oldest(cluster, prefix):
         drop_database(cluster, folder.name)
 
 
-# ----------------------------------------------------------------
-# Runs
-# ----------------------------------------------------------------
+# ---------------- Runs ----------------
 
 
 @contextlib.contextmanager

@@ -41,10 +41,6 @@ class Environment:
         return self.cluster.filestore.parent
 
     @property
-    def pg_socket(self):
-        return self.cluster.sockets
-
-    @property
     def addons_paths(self):
         return [self.core_addons, *self.core_addons.parent.glob("odoo/addons"), self.addon_folder]
 
@@ -93,7 +89,6 @@ def released_files():
 
 
 def stage(folder):
-    """Copy what a release contains."""
     for path in released_files():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / path, folder / path)
@@ -109,15 +104,12 @@ def _link_addon(cache):
 
 
 def free_port():
-    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-# ----------------------------------------------------------------
-# Odoo
-# ----------------------------------------------------------------
+# ---------------- Odoo ----------------
 
 
 def _find_odoo(tree):
@@ -154,10 +146,8 @@ def _read_build(tree, series):
 def has_module(environment, name):
     """Return whether this Odoo has a module that can be installed."""
     if name == "auth_ldap":
-        probe = [environment.python, "-c", "import ldap"]
-        return not subprocess.run(
-            probe, env=odoo_environ(environment), stderr=subprocess.DEVNULL, check=False
-        ).returncode
+        probe = {"args": [environment.python, "-c", "import ldap"], "env": odoo_environ(environment)}
+        return not subprocess.run(**probe, stderr=subprocess.DEVNULL, check=False).returncode
     return any((path / name).is_dir() for path in environment.addons_paths)
 
 
@@ -182,7 +172,6 @@ def odoo_command(environment, *arguments, addons=()):
 
 
 def odoo_environ(environment):
-    """Return the environment variables for Odoo."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
         "PYTHONPATH": str(environment.odoo_path),

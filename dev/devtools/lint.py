@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 
 from .environment import ADDON, DEV, REPOSITORY, SERIES, cache_folder, stage
-from .node import make_node_modules
-from .packages import make_venv
+from .packages import make_node_modules, make_venv
 
 
 def main(_arguments):
@@ -19,7 +18,8 @@ def main(_arguments):
     packages = (DEV / "requirements-lint-js.txt").read_text().split()
     modules = make_node_modules(cache_folder(), "node-lint", python.parent, packages)
     with staged_copy() as addon:
-        return int(sum(not check(*command) for command in commands(python.parent, modules, addon)) > 0)
+        results = [check(*command) for command in commands(python.parent, modules, addon)]
+    return int(not all(results))
 
 
 def commands(tools, modules, addon):
@@ -62,10 +62,8 @@ def staged_copy():
 
 def check(title, command, folder):
     """Run one check and return whether it found nothing."""
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    environ, output = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, {"stdout": subprocess.PIPE, "text": True}
+    done = subprocess.run(command, cwd=folder, env=environ, stderr=subprocess.STDOUT, check=False, **output)
     print(f"{title}: {'found something' if done.returncode else 'clean'}", flush=True)
     if done.returncode:
         print(done.stdout, file=sys.stderr, flush=True)

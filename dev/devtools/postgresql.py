@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from . import debian
-from .progress import SetupError, exclusive, replace_folder
+from .progress import SetupError, exclusive, replace_folder, run
 
 MIN_POSTGRESQL = 13
 SOCKET = ".s.PGSQL.5432"
@@ -44,7 +44,6 @@ class Cluster:
 
     @property
     def environ(self):
-        """The variables for its programs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return {**kept, "LD_LIBRARY_PATH": self.libraries, "PGOPTIONS": "-c client_min_messages=warning"}
 
@@ -52,10 +51,8 @@ class Cluster:
         """Run a query and return its rows as lists of strings."""
         command = [self.programs / "psql", "-XAtq", "-F", "\t", "-h", self.sockets, "-U", "odoo"]
         command += ["-v", "ON_ERROR_STOP=1", "-d", database, "-c", query]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environ, check=False)
-        if done.returncode:
-            raise SetupError(f"{query.strip()} failed in {database}: {done.stderr.strip()}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        printed = run(command, f"{query.strip()} failed in {database}:", env=self.environ)
+        return [line.split("\t") for line in printed.splitlines()]
 
 
 def find_postgresql(cache):

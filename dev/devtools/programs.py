@@ -40,11 +40,6 @@ def version_of(program):
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def find_nginx(cache):
-    """Return the path of an nginx unpacked in the cache."""
-    return _wrap(debian.unpack(cache, "nginx"), "usr/sbin/nginx")
-
-
 def find_faketime(cache):
     """Return the path of a library that, preloaded, gives a program another clock."""
     folder = debian.unpack(cache, "faketime")
@@ -53,14 +48,9 @@ def find_faketime(cache):
     raise SetupError(f"{folder} has no libfaketime.so.1: this needs Debian 12 or 13")
 
 
-def find_redis(cache):
-    """Return the path of a Redis server unpacked in the cache."""
-    return _wrap(debian.unpack(cache, "redis-server"), "usr/bin/redis-server")
-
-
-def find_xmlsec(cache):
-    """Return the path of the program that signs for auth_saml and its identity provider."""
-    return _wrap(debian.unpack(cache, "xmlsec1"), "usr/bin/xmlsec1")
+def find_program(cache, package, program):
+    """Return the path of a program of a Debian package that is unpacked in the cache."""
+    return _wrap(debian.unpack(cache, package), program)
 
 
 def _wrap(folder, program, *environ):

@@ -1,9 +1,10 @@
-"""Messages about long steps, locks, and folders that are either complete or absent."""
+"""Messages about long steps, programs that must succeed, locks, and folders that are either complete or absent."""
 
 import contextlib
 import fcntl
 import hashlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -19,6 +20,17 @@ def step(what):
     print(f"{what} ...", file=sys.stderr, flush=True)
     yield
     print(f"{what}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def run(command, failure, **options):
+    """Run a program and return what it printed.
+
+    :raise SetupError: with a text about the failure, and the end of the program's errors
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise SetupError(f"{failure} {done.stderr.strip()[-1000:]}")
+    return done.stdout
 
 
 @contextlib.contextmanager

@@ -43,7 +43,9 @@ GUIDE = """
 
 def main(arguments):
     """Set up, serve until Ctrl-C, and leave nothing running."""
-    options = parse(arguments)
+    parser = argument_parser("dev/run", "Serve Odoo with the addon on 127.0.0.1.")
+    parser.add_argument("--port", type=int, metavar="N", help="the port to serve on (default: 8069, or a free one)")
+    options = parser.parse_args(arguments)
     choose_port(options.port)  # report a port in use before the set-up, not after it
     environment = prepare(options.odoo)
     with running(environment.cluster):
@@ -52,12 +54,6 @@ def main(arguments):
             make_database(environment, database)
         serve(environment, database, options.port)
     return 0
-
-
-def parse(arguments):
-    parser = argument_parser("dev/run", "Serve Odoo with the addon on 127.0.0.1.")
-    parser.add_argument("--port", type=int, metavar="N", help="the port to serve on (default: 8069, or a free one)")
-    return parser.parse_args(arguments)
 
 
 def choose_port(wanted):
@@ -119,13 +115,8 @@ def start(environment, database, port, log):
     """Start Odoo in a process session of its own: Ctrl-C reaches only this command, which then stops Odoo."""
     log.unlink(missing_ok=True)
     options = ["-d", database, f"--http-port={port}", f"--logfile={log}", "--max-cron-threads=1"]
-    return subprocess.Popen(
-        odoo_command(environment, *options),
-        env=odoo_environ(environment),
-        stderr=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    settings = {"env": odoo_environ(environment), "stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(odoo_command(environment, *options), start_new_session=True, **settings)
 
 
 def wait_for(url, process, log, seconds=120):

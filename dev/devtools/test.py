@@ -1,9 +1,10 @@
-"""dev/test: sets up everything, and runs pytest."""
+"""dev/test and what else runs pytest: dev/bench, dev/storm, dev/screenshots."""
 
 import contextlib
 import dataclasses
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,9 @@ from pathlib import Path
 from . import packages
 from .databases import make_template, new_run
 from .environment import ADDON, DEV, Environment, argument_parser, odoo_environ, prepare, stage
-from .node import find_node, make_node_modules
 from .odoo_tests import compare
 from .postgresql import running
-from .programs import find_chromium, find_faketime, find_nginx, find_redis, find_xmlsec, version_of
+from .programs import find_chromium, find_faketime, find_program, version_of
 from .progress import SetupError, exclusive
 
 # Other people's addons that only the servers of some scenarios load: session stores.
@@ -44,11 +44,8 @@ class TestEnvironment(Environment):
 
 def main(arguments):
     """Run pytest, or what an option says instead, and return its exit code."""
-    parser = argument_parser(
-        "dev/test",
-        "Run the addon's tests: all of them, or those that pytest's options and paths in dev/ select.",
-        allow_abbrev=False,
-    )
+    text = "Run the addon's tests: all of them, or those that pytest's options and paths in dev/ select."
+    parser = argument_parser("dev/test", text, allow_abbrev=False)
     text = "instead, run Odoo's own tests of what the addon touches, with and without it"
     parser.add_argument("--odoo-tests", action="store_true", help=text)
     text = "instead, run the core scenarios with these addons from PyPI, or with each of them"
@@ -63,6 +60,38 @@ def main(arguments):
         if options.coverage:
             return run_with_coverage(environment, *arguments)
         return run_pytest(environment, *arguments)
+
+
+def bench(arguments):
+    """Print ratios measured in one run. Nothing passes or fails."""
+    scripts = {path.stem: path for path in sorted((DEV / "benchmarks").glob("[a-z]*.py")) if path.stem != "conftest"}
+    parser = argument_parser("dev/bench", "Measure what the addon costs.")
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(scripts)} (default: all)")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.only) - set(scripts):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    with test_environment(options.odoo) as environment:
+        chosen = [str(scripts[name]) for name in options.only or scripts]
+        return run_pytest(environment, *chosen, "-n0", "-s", "--timeout=0", "--durations=0")
+
+
+def storm(arguments):
+    """Run simultaneous logins of one user, while other requests disturb them."""
+    parser = argument_parser("dev/storm", "Let one user log in many times at once, between other requests.")
+    parser.add_argument("--rounds", type=int, default=500, metavar="N", help="default: 500")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), metavar="N", help="default: a new one")
+    options = parser.parse_args(arguments)
+    print(f"{options.rounds} rounds, seed {options.seed}", flush=True)
+    with test_environment(options.odoo) as environment:
+        rounds = [f"--rounds={options.rounds}", f"--seed={options.seed}"]
+        return run_pytest(environment, "scenarios/test_storm.py", "-n0", "-s", "--timeout=0", *rounds)
+
+
+def screenshots(arguments):
+    """Take the pictures of the addon's page in the Apps menu from a running server."""
+    options = argument_parser("dev/screenshots", "Take the pictures of static/description.").parse_args(arguments)
+    with test_environment(options.odoo) as environment:
+        return run_pytest(environment, "scenarios/screenshots.py", "-n0")
 
 
 @contextlib.contextmanager
@@ -85,16 +114,13 @@ def find_programs(environment):
     cache = environment.cache
     python = packages.make_test_venv(cache)
     with exclusive(cache / "setup.lock", busy="Waiting for another set-up ..."):
-        programs = {
-            "chromium": find_chromium(cache),
-            "faketime": find_faketime(cache),
-            "nginx": find_nginx(cache),
-            "packages": packages.make_addons_folder(cache, environment.series, environment.python),
-            "redis": find_redis(cache),
-        }
-        node = find_node(python)
-        modules = make_node_modules(cache, "node-test", python.parent, [RTLCSS])
-        xmlsec = find_xmlsec(cache)
+        programs = {"chromium": find_chromium(cache), "faketime": find_faketime(cache)}
+        programs["nginx"] = find_program(cache, "nginx", "usr/sbin/nginx")
+        programs["redis"] = find_program(cache, "redis-server", "usr/bin/redis-server")
+        programs["packages"] = packages.make_addons_folder(cache, environment.series, environment.python)
+        node = packages.find_node(python)
+        modules = packages.make_node_modules(cache, "node-test", python.parent, [RTLCSS])
+        xmlsec = find_program(cache, "xmlsec1", "usr/bin/xmlsec1")  # with which auth_saml and its provider sign
     folders = [programs["chromium"].parent, modules / "node_modules" / ".bin", node.parent, xmlsec.parent]
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, folders)])
     # Playwright's own Node needs more libraries than a small machine has
@@ -111,22 +137,13 @@ def run_pytest(environment, *arguments):
     described.write_bytes(pickle.dumps(environment))
     temporary = environment.output / "tmp"
     temporary.mkdir(exist_ok=True)
-    environ = {**odoo_environ(environment), "PYTHONPATH": str(DEV), "TMPDIR": str(temporary)}
+    paths = {"PYTHONPATH": str(DEV), "TMPDIR": str(temporary), "TEST_ENVIRONMENT": str(described)}
+    environ = {**odoo_environ(environment), **paths}
     python = packages.make_test_venv(environment.cache)
     # if this process is killed, pytest stops too, with all its servers
-    command = [
-        "setpriv",
-        "--pdeathsig=INT",
-        python,
-        "-m",
-        "pytest",
-        f"--environment={described}",
-        f"--output={environment.output / 'failed'}",
-    ]
-    command += ["-o", f"cache_dir={environment.cache / 'pytest' / environment.series}"]
-    process = subprocess.Popen(
-        [*command, *map(absolute, arguments)], cwd=DEV, env=environ, stdin=subprocess.DEVNULL, start_new_session=True
-    )
+    command = ["setpriv", "--pdeathsig=INT", python, "-m", "pytest", f"--output={environment.output / 'failed'}"]
+    command += ["-o", f"cache_dir={environment.cache / 'pytest' / environment.series}", *map(absolute, arguments)]
+    process = subprocess.Popen(command, cwd=DEV, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         return process.wait()
     except BaseException:
@@ -150,12 +167,9 @@ def run_with_coverage(environment, *arguments):
     os.environ["COVERAGE_PROCESS_START"] = str(settings)  # packages.py has made every Odoo heed it
     code = run_pytest(environment, *arguments)
     del os.environ["COVERAGE_PROCESS_START"]
-    for command in (["combine", "--quiet"], ["report"]):
-        subprocess.run(
-            [environment.python, "-m", "coverage", *command, f"--rcfile={settings}"],
-            cwd=environment.addon_folder,
-            check=False,
-        )
+    for action in (["combine", "--quiet"], ["report"]):
+        command = [environment.python, "-m", "coverage", *action, f"--rcfile={settings}"]
+        subprocess.run(command, cwd=environment.addon_folder, check=False)
     return code
 
 

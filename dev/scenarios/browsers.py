@@ -11,9 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from mirakuru import TCPExecutor
 from playwright.sync_api import expect
 
-import servers
 from devtools.environment import free_port
-from servers import PASSWORD, STATUS, find_token
+from servers import ENVIRONMENT, PASSWORD, STATUS, find_token
 
 NOTIFICATION = ".o_single_session_ended"
 NEW_LOGIN = ".o_single_session_notification:not(.o_single_session_ended)"
@@ -77,8 +76,9 @@ class Proxy(TCPExecutor):
     :param cache: whether the proxy keeps answers to status requests that it must not keep
     """
 
-    def __init__(self, server, folder, websocket=True, frames=False, cache=False):
+    def __init__(self, server, websocket=True, frames=False, cache=False):
         port, other_port = free_port(), free_port()
+        folder = ENVIRONMENT.output / f"nginx-{port}"
         settings = NGINX.format(
             folder=folder,
             port=port,
@@ -90,41 +90,49 @@ class Proxy(TCPExecutor):
             status=STATUS,
             cache=CACHE if cache else "",
         )
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
         (folder / "nginx.conf").write_text(settings)
-        nginx = [str(servers.ENVIRONMENT.nginx), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+        nginx = [str(ENVIRONMENT.nginx), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
         command = ["setpriv", "--pdeathsig=TERM", *nginx]
         super().__init__(command, "127.0.0.1", port, timeout=60, stderr=subprocess.DEVNULL, expected_returncode=0)
         self.url = f"http://127.0.0.1:{port}"
         self.other_url = f"http://127.0.0.1:{other_port}"
 
 
-class ClosingWebsocket(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers requests, and logs nothing."""
+
+    def answer(self, status, headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+class ClosingWebsocket(Handler):
     """Accepts websockets and closes them at once, as some proxies do."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-        self.send_response(101)
-        self.send_header("Upgrade", "websocket")
-        self.send_header("Connection", "Upgrade")
-        digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
-        self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
-        self.end_headers()
+        digest = base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
+        self.answer(101, {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": digest})
         self.close_connection = True
-
-    def log_message(self, *_arguments):
-        pass
 
 
 @contextlib.contextmanager
-def closing_websockets():
-    """Run a server that closes websockets, and yield its port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), ClosingWebsocket) as server:
+def serving(handler):
+    """Run a server on a free port as long as the context."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 class Tab:
@@ -226,6 +234,12 @@ class Tab:
         assert self.native_dialogs == []
         return parse_qs(urlsplit(self.page.url).query)["redirect"][0]
 
+    def prove_identity(self):
+        """Send the password that Odoo asks for before what only administrators may do."""
+        self.page.locator(".modal input[type=password]").fill(PASSWORD)
+        self.page.locator(".modal footer .btn-primary:visible").click()
+        expect(self.page.locator(".modal")).to_have_count(0)
+
     def expect_nothing(self):
         """Expect that the page shows nothing after another status request.
 
@@ -251,4 +265,4 @@ class Tab:
 
     def screenshot(self, name):
         """Take a screenshot, without waiting until notifications have faded in."""
-        self.page.screenshot(path=servers.ENVIRONMENT.output / "screenshots" / f"{name}.png", animations="disabled")
+        self.page.screenshot(path=ENVIRONMENT.output / "screenshots" / f"{name}.png", animations="disabled")

@@ -37,9 +37,7 @@ def fuzz(count, *examples, **strategies):
     return decorate
 
 
-# ----------------------------------------------------------------
-# Garbage
-# ----------------------------------------------------------------
+# ---------------- Garbage ----------------
 
 # Odoo fails when it searches for NUL characters or halves of surrogate pairs.
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -83,9 +81,7 @@ paths = odd.map(lambda value: quote_from_bytes(value.replace(b"\0", b"")))
 methods = st.sampled_from(["GET"] * 6 + "HEAD POST PUT OPTIONS DELETE FOO".split())
 
 
-# ----------------------------------------------------------------
-# The server
-# ----------------------------------------------------------------
+# ---------------- The server ----------------
 
 
 class Target:
@@ -137,9 +133,6 @@ class Target:
         path = f"/web/dataset/call_kw/{model}/{method}"
         answer = json.loads(self.send("POST", path, [JSON, (b"Cookie", cookie)], body, expected).text)
         return answer["error"]["data"]["name"].rpartition(".")[2] if "error" in answer else answer["result"]
-
-    def set_parameter(self, key, value):
-        assert "error" not in self.people["admin"].call("ir.config_parameter", "set_param", key, value)
 
     def problems(self, expected=()):
         """Return the new lines of the log that are not expected."""

@@ -30,11 +30,6 @@ class Factory(ServerFactory):
     def __init__(self, root):
         self.root = root
 
-    def buildProtocol(self, address):  # noqa: N802 the name comes from twisted
-        protocol = super().buildProtocol(address)
-        protocol.debug = False
-        return protocol
-
 
 def serve(root):
     registerAdapter(lambda factory: factory.root, Factory, IConnectedLDAPEntry)

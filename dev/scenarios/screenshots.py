@@ -6,7 +6,7 @@ from browsers import Proxy, Tab
 from playwright.sync_api import expect
 
 from devtools.environment import REPOSITORY
-from servers import PASSWORD, Device, Server
+from servers import ENVIRONMENT, PASSWORD, Device, Server
 
 DESCRIPTION = REPOSITORY / "static" / "description"
 CHROME = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
@@ -34,12 +34,12 @@ BANNER = """
 """
 
 
-def test_screenshots(environment, make_template, make_database, folder, browser):
+def test_screenshots(make_template, make_database, folder, browser):
     modules = "portal,op_single_session_login"
-    template = make_template("pictures", environment.template, "-i", modules, modules=[environment.addon_folder])
+    template = make_template("pictures", ENVIRONMENT.template, "-i", modules, modules=[ENVIRONMENT.addon_folder])
     with (
         Server([make_database("pictures", template)], folder / "pictures", "--proxy-mode") as server,
-        Proxy(server, folder / "nginx") as proxy,
+        Proxy(server) as proxy,
     ):
         make_people(server)
         tabs = [open_tab(browser, proxy, number) for number in range(2)]
@@ -96,8 +96,7 @@ def take_pictures(server, employee, administrator, folder):
     administrator.login("admin").open("/web#action=op_single_session_login.op_single_session_login_action")
     page = administrator.page
     page.locator(".o_data_row", has_text="Chiara").get_by_role("button", name="End session").click()
-    page.locator(".modal input[type=password]").fill(PASSWORD)
-    page.locator(".modal footer .btn-primary:visible").click()
+    administrator.prove_identity()
     expect(page.locator(".o_data_row", has_text="Ended by an administrator")).to_be_visible()
     page.locator(".o_notification_close").first.click()
     expect(page.locator(".o_notification")).to_have_count(0)
@@ -124,11 +123,8 @@ def draw(chromium, folder):
     page.set_content(f'<body style="margin: 0">{icon}</body>')
     page.screenshot(path=DESCRIPTION / "icon.png", omit_background=True)
     page.set_viewport_size({"width": 1120, "height": 560})
-    page.set_content(
-        BANNER.format(
-            icon=icon, page=encoded(DESCRIPTION / "notification.png"), notification=encoded(folder / "notification.png")
-        )
-    )
+    pictures = {"page": DESCRIPTION / "notification.png", "notification": folder / "notification.png"}
+    page.set_content(BANNER.format(icon=icon, **{name: encoded(path) for name, path in pictures.items()}))
     page.screenshot(path=DESCRIPTION / "banner.png")
 
 

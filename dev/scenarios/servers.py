@@ -21,30 +21,24 @@ from mirakuru import TCPExecutor
 from mirakuru.exceptions import ProcessFinishedWithError
 
 from devtools.databases import run_odoo
-from devtools.environment import DEV, free_port, has_module, odoo_environ
-from devtools.environment import odoo_command as plain_odoo_command
+from devtools.environment import DEV, free_port, has_module, odoo_command, odoo_environ
 
 PASSWORD = "correct horse battery"
 STATUS = "/op_single_session_login/status"
+POLL_INTERVAL = "op_single_session_login.poll_interval"
 WORKERS = 4
 AT_ONCE = 8  # simultaneous logins
 # The only reason to skip a test: it is about something that this series does not have.
 ABSENT = "not in this Odoo: "
-ENVIRONMENT = None  # pytest's configuration sets it, before it collects the tests
-
-
-def use(environment):
-    """Use an environment for everything in this module."""
-    global ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, WITH_ADDON
-    ENVIRONMENT = environment
-    OTHER_ADDONS = environment.packages / "odoo" / "addons"
-    PACKAGES_ENVIRON = {"PYTHONPATH": f"{environment.odoo_path}:{environment.packages}"}
-    WITH_ADDON = environment.with_addon
+ENVIRONMENT = pickle.loads(Path(os.environ["TEST_ENVIRONMENT"]).read_bytes())  # noqa: S301 written by dev/test
+OTHER_ADDONS = ENVIRONMENT.packages / "odoo" / "addons"
+PACKAGES_ENVIRON = {"PYTHONPATH": f"{ENVIRONMENT.odoo_path}:{ENVIRONMENT.packages}"}
+WITH_ADDON = ENVIRONMENT.with_addon
 
 
 def connect(database):
     """Connect to a database. Nobody waits for a lock forever."""
-    host = str(ENVIRONMENT.pg_socket)
+    host = str(ENVIRONMENT.cluster.sockets)
     return contextlib.closing(psycopg2.connect(host=host, user="odoo", dbname=database, options="-c lock_timeout=60s"))
 
 
@@ -65,18 +59,28 @@ def locked(database, table, condition):
         yield
 
 
-def odoo_command(*arguments, addons=()):
-    """Return the command that starts Odoo with the addons of dev/ in its path."""
-    options, settings = odoo_settings(addons)
-    return plain_odoo_command(ENVIRONMENT, *options, *arguments, addons=settings["addons"])
-
-
 def odoo_settings(addons=(), environ=()):
     """Return the options, the addons and the environment variables of each Odoo."""
     addons = [DEV / "addons", *([OTHER_ADDONS] if WITH_ADDON else []), *addons]
     options = [load("op_single_session_login_saml")] if WITH_ADDON == "auth_saml" else []
     environ = {**(PACKAGES_ENVIRON if WITH_ADDON else {}), **dict(environ)}
     return options, {"addons": addons, "environ": environ}
+
+
+def session_db(sessions):
+    """Return the option and the settings for a server with its sessions in a database, by OCA's addon."""
+    environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.cluster.sockets}"}
+    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS]}
+
+
+@contextlib.contextmanager
+def redis(folder):
+    """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
+    port = free_port()
+    command = [str(ENVIRONMENT.redis), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
+        settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False"}
+        yield load("redis_session_store"), {"environ": {**PACKAGES_ENVIRON, **settings}, "addons": [OTHER_ADDONS]}
 
 
 def load(*names):
@@ -111,9 +115,10 @@ class Server(TCPExecutor):
         # It ends with the tests, even if these are killed. Without its capabilities, root obeys file permissions as
         # an ordinary user does.
         bounds = ["--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+        loading, settings = odoo_settings(addons, environ)
         command = [
             *["setpriv", "--pdeathsig=TERM", *bounds],
-            *odoo_command(addons=addons),
+            *odoo_command(ENVIRONMENT, *loading, addons=settings["addons"]),
             f"--data-dir={self.data}",
             f"--logfile={self.log}",
             f"--database={','.join(databases)}",
@@ -123,19 +128,12 @@ class Server(TCPExecutor):
             "--max-cron-threads=0",
             *options,
         ]
-        super().__init__(
-            command,
-            "127.0.0.1",
-            self.port,
-            timeout=120,
-            envvars={**odoo_environ(ENVIRONMENT), **odoo_settings(environ=environ)[1]["environ"]},
-            expected_returncode=0,
-            # after SIGTERM, workers save nothing
-            stop_signal=signal.SIGINT if "COVERAGE_PROCESS_START" in os.environ else signal.SIGTERM,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        environ = {**odoo_environ(ENVIRONMENT), **settings["environ"]}
+        # after SIGTERM, workers save no coverage
+        stop_signal = signal.SIGINT if "COVERAGE_PROCESS_START" in os.environ else signal.SIGTERM
+        ends = {"stop_signal": stop_signal, "expected_returncode": 0}
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        super().__init__(command, "127.0.0.1", self.port, timeout=120, envvars=environ, **ends, **streams)
 
     def start(self):
         self.sessions.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +163,6 @@ class Server(TCPExecutor):
         return list((self.sessions / sid[:2]).glob(identifier_of(sid) + "*"))
 
     def unexpected_log_lines(self):
-        """Return the unexpected warnings and errors of the log."""
         return unexpected_lines(self.log.read_text())
 
     def single_session_lines(self):
@@ -175,11 +172,13 @@ class Server(TCPExecutor):
 class Device:
     """A browser with its own cookies, without pages."""
 
-    def __init__(self, server, database=None):
+    def __init__(self, server, database=None, sid=None):
         self.server = server
         self.database = database or server.databases[0]
         self.http = requests.Session()
         self.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+        if sid:
+            self.sid = sid
 
     @property
     def sid(self):
@@ -204,9 +203,17 @@ class Device:
         self.token = find_token(page)
 
     def send_login(self, login, password=PASSWORD, path="/web/login"):
-        """Send the form of the open page, and return the answer."""
-        data = {"login": login, "password": password, "csrf_token": self.token}
+        return self.send_form(path, login=login, password=password)
+
+    def send_form(self, path, **values):
+        data = {**values, "csrf_token": self.token}
         return self.http.post(self.server.url + path, data=data, allow_redirects=False, timeout=60)
+
+    def change_password(self):
+        """Change the password in the portal, as the user does."""
+        self.open_login_page("/my/security")
+        values = {"op": "password", "old": PASSWORD, "new1": PASSWORD + "!", "new2": PASSWORD + "!"}
+        assert self.send_form("/my/security", **values).status_code == 200
 
     def login(self, login, password=PASSWORD):
         self.open_login_page()
@@ -228,6 +235,19 @@ class Device:
         path = f"/web/dataset/call_kw/{model}/{method}"
         return self.rpc(path, model=model, method=method, args=args, kwargs=kwargs)
 
+    def find_user(self, login):
+        [user_id] = self.call("res.users", "search", [["login", "=", login]])["result"]
+        return user_id
+
+    def write_user(self, login, **values):
+        """Change a user, as an administrator does, and return the user's id."""
+        user_id = self.find_user(login)
+        assert self.call("res.users", "write", [user_id], values)["result"]
+        return user_id
+
+    def set_parameter(self, name, value):
+        assert "error" not in self.call("ir.config_parameter", "set_param", name, value)
+
     def prove_identity(self, answer, password=PASSWORD):
         """Send the password that an answer asks for, and return the next answer."""
         check = answer["result"]["res_id"]
@@ -245,6 +265,11 @@ class Device:
         if not uid:
             self.sid = sid
         return uid
+
+    @property
+    def ended(self):
+        """What the server tells a browser about the sessions that its login ended."""
+        return self.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]["ended"]
 
     def hold_back(self, path, payload):
         """Send a POST except for its last byte. Return a function that sends the byte and returns the answer."""
@@ -265,7 +290,6 @@ class Device:
 
 
 def find_token(page):
-    """Return the token that the form of a page must send."""
     return next(filter(None, re.search(r'name="csrf_token"[^>]*value="([^"]+)"|csrf_token: "([^"]+)"', page).groups()))
 
 
@@ -296,15 +320,21 @@ def find_alive(pool, devices):
 
 
 def stored(path):
-    """Return the content of a session file."""
     content = Path(path).read_bytes()
     if content.startswith(b"{"):
         return json.loads(content)
     return pickle.loads(content)  # noqa: S301 written by a 17.0 server of these scenarios
 
 
+def make_rotate(file):
+    """Make a session so old that 19.0 changes its id at the next request. Return whether this Odoo does so."""
+    content = stored(file)
+    if rotates := "create_time" in content:
+        file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
+    return rotates
+
+
 def wait_until(condition, seconds=30):
-    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from test_browsers import expect_language
 
-from servers import PASSWORD, Device, alive, odoo, psql, shell, skip_without_devices
+from servers import Device, alive, odoo, psql, shell, skip_without_devices
 
 
 @pytest.fixture
@@ -41,14 +41,7 @@ def select(tab, *rows):
 
 
 def press(tab, name):
-    """Click a button for the selected rows."""
     tab.page.locator(f".o_control_panel button[name={name}]").first.click()
-
-
-def prove_identity(tab):
-    tab.page.locator(".modal input[type=password]").fill(PASSWORD)
-    tab.page.locator(".modal footer .btn-primary:visible").click()
-    expect(tab.page.locator(".modal")).to_have_count(0)
 
 
 def choose(tab, menu, *names):
@@ -72,10 +65,9 @@ def test_end_session(administrator, open_tab, login):
     row = rows_of(open_login_log(administrator), login).first
     expect(row.locator("td[name=end_reason]")).to_have_text("")
     row.get_by_role("button", name="End session").click()
-    prove_identity(administrator)
-    employee.expect_notification(
-        "Your session has ended", "administrator ended this session", "about to refresh", seconds=2
-    )
+    administrator.prove_identity()
+    texts = ("Your session has ended", "administrator ended this session", "about to refresh")
+    employee.expect_notification(*texts, seconds=2)
     employee.screenshot("ended-by-administrator-notification")
     expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
@@ -107,8 +99,7 @@ def test_end_session_cleans_up(server, login):
 
 def test_end_several_sessions(administrator, open_tab, login, admin):
     """Several at once, but never the administrator's current session."""
-    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-    assert admin.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
+    admin.write_user(login, allow_multiple_sessions=True)
     employees = [open_tab().login(login) for _ in range(2)]
     open_login_log(administrator)
     expect(rows_of(administrator, login)).to_have_count(2)
@@ -119,23 +110,17 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     administrator.page.locator(".modal footer button").first.click()
     rows_of(administrator, "max").first.locator(".o_list_record_selector input").uncheck()
     press(administrator, "action_end")
-    prove_identity(administrator)
+    administrator.prove_identity()
     expect_notification(administrator, "Sessions ended: 2")
     for employee in employees:
         employee.expect_notification("administrator ended this session", seconds=5)
     assert administrator.page.locator(".o_single_session_notification").count() == 0
 
 
-def ended_by_login(device):
-    """Return what the browser says after its login about the sessions that it ended."""
-    ended = device.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]["ended"]
-    return [session["device"].strip("\u2068\u2069") for session in ended]
-
-
 def test_ends(server, login):
     """The login log says how each session of a user ended, and what ended it, on a server with several workers."""
     administrator = Device(server).login("max")
-    [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
+    user = administrator.find_user(login)
 
     def read(name):
         domain = [["user_id", "=", user], ["end_reason", "!=", "end_all"]]
@@ -143,7 +128,8 @@ def test_ends(server, login):
         return [row[name] for row in rows]
 
     first = Device(server).login(login)
-    assert ended_by_login(Device(server).login(login)) == ["Firefox (Linux)"]
+    [ended] = Device(server).login(login).ended
+    assert ended["device"] == "\u2068Firefox (Linux)\u2069"
     assert read("end_reason") == ["newer_login", False]
     assert [bool(date) for date in read("end_date")] == [True, False]
     assert read("ended_by_login_id")[0][1] == "Firefox (Linux), 127.0.0.1"
@@ -153,12 +139,11 @@ def test_ends(server, login):
     assert read("end_reason") == ["newer_login", "newer_login", "logged_out"]
     last = Device(server).login(login)
     assert read("end_reason")[2:] == ["logged_out", False], "it had ended before"
-    assert ended_by_login(last) == []
+    assert last.ended == []
     last.login(login)
-    assert ended_by_login(last) == []
+    assert last.ended == []
     assert read("end_reason")[3:] == ["logged_out", False], "in the same browser"
-    answer = administrator.call("res.users", "action_end_all_sessions", [user])
-    administrator.prove_identity(answer)
+    administrator.prove_identity(administrator.call("res.users", "action_end_all_sessions", [user]))
     assert read("end_reason")[4:] == ["administrator"]
     assert read("ended_by_user_id")[4][1] == "max"
     assert alive(last) == [False]
@@ -167,14 +152,9 @@ def test_ends(server, login):
 def test_new_password(server, login, people):
     """Other sessions end, and the login log has the reason."""
     administrator = Device(server).login("max")
-    [user] = administrator.call("res.users", "search", [["login", "=", login]])["result"]
-    assert administrator.call("res.users", "write", [user], {"allow_multiple_sessions": True})["result"]
+    user = administrator.write_user(login, allow_multiple_sessions=True)
     devices = [Device(server).login(login) for _ in range(2)]
-    devices[0].open_login_page("/my/security")
-    data = {"op": "password", "old": PASSWORD, "new1": PASSWORD + "!", "new2": PASSWORD + "!"}
-    data["csrf_token"] = devices[0].token
-    answer = devices[0].http.post(f"{server.url}/my/security", data=data, timeout=60)
-    assert answer.status_code == 200
+    devices[0].change_password()
     assert alive(*devices) == [True, False]
     rows = administrator.call("op.single.session.login", "search_read", [["user_id", "=", user]], order="id")["result"]
     assert [row["end_reason"] for row in rows] == [False, "logged_out"]
@@ -220,8 +200,7 @@ def test_nothing_to_edit(administrator, login):
 
 def test_button_of_a_user(administrator, open_tab, login, admin):
     open_tab().login(login)
-    [user] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-    administrator.open(f"/web#action=base.action_res_users&view_type=form&id={user}")
+    administrator.open(f"/web#action=base.action_res_users&view_type=form&id={admin.find_user(login)}")
     button = administrator.page.locator(".oe_stat_button", has_text="Login Sessions")
     expect(button).to_contain_text("1")
     administrator.page.get_by_role("tab", name="Access Rights").click()
@@ -261,8 +240,7 @@ TEXTS = {
 @pytest.mark.parametrize("lang", TEXTS)
 def test_languages(launch_in, open_tab, admin, lang):
     title, state, box = TEXTS[lang]
-    [user] = admin.call("res.users", "search", [["login", "=", "max"]])["result"]
-    assert admin.call("res.users", "write", [user], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
+    user = admin.write_user("max", lang=lang, tz="Asia/Tokyo")
     try:
         first = open_tab(browser=launch_in(lang.replace("_", "-"))).login("max")
         tab = open_tab().log_in("max")
@@ -278,7 +256,7 @@ def test_languages(launch_in, open_tab, admin, lang):
         tab.page.locator("div[name=allow_multiple_sessions]").scroll_into_view_if_needed()
         tab.screenshot(f"user-form-{lang}")
     finally:
-        admin.call("res.users", "write", [user], {"lang": "en_US"})
+        admin.write_user("max", lang="en_US")
 
 
 def test_page_in_the_apps_menu(open_tab, admin):

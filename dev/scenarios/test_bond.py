@@ -12,24 +12,15 @@ import time
 import pytest
 from test_other_addons import entries
 
-from servers import (
-    ENVIRONMENT,
-    PASSWORD,
-    STATUS,
-    Device,
-    Server,
-    alive,
-    connect,
-    odoo,
-    odoo_source,
-    psql,
-    shell,
-    skip_without,
-    stored,
-    wait_until,
-)
+import servers
+from servers import ENVIRONMENT, STATUS, Device, Server, alive, odoo, psql, shell, skip_without, stored
 
 KEY = 4711  # of the advisory lock that a request waits for
+
+
+@pytest.fixture
+def server(single_database_server):
+    return single_database_server
 
 
 @contextlib.contextmanager
@@ -37,11 +28,11 @@ def held(server, send):
     """Send a request in a thread of its own, and hold it up until the context ends. Yield its result, a list."""
     before, results = server.log.read_text().count("WAITING for"), []
     thread = threading.Thread(target=lambda: results.append(send()))
-    with connect(server.databases[0]) as connection:
+    with servers.connect(server.databases[0]) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [KEY])
         thread.start()
-        wait_until(lambda: server.log.read_text().count("WAITING for") > before)
+        servers.wait_until(lambda: server.log.read_text().count("WAITING for") > before)
         yield results
     thread.join()
 
@@ -53,17 +44,10 @@ def reason_of(device):
     return reason
 
 
-def ended_by(device):
-    return device.rpc("/web/session/get_session_info")["result"]["op_single_session_login"]["ended"]
+# ---------------- What is rolled back ends nothing ----------------
 
 
-# ----------------------------------------------------------------
-# What is rolled back ends nothing
-# ----------------------------------------------------------------
-
-
-def test_ends_that_are_rolled_back(single_database_server, login):
-    server = single_database_server
+def test_ends_that_are_rolled_back(server, login):
     device, lines = Device(server).login(login), server.single_session_lines()
     other = Device(server).login("admin", "admin")
     assert other.get(f"/fault/rolled_back?login={login}").text == "rolled back"
@@ -73,17 +57,12 @@ def test_ends_that_are_rolled_back(single_database_server, login):
     assert [line for line in server.single_session_lines()[len(lines) :] if f" user={device.uid} " in line[1]] == []
 
 
-def test_import_that_is_only_tested(single_database_server, login):
+def test_import_that_is_only_tested(server, login):
     """*Test* in the import of users with passwords, and an import with a bad row."""
-    server = single_database_server
     device, admin = Device(server).login(login), Device(server).login("admin", "admin")
     uid = device.uid
-    values = {
-        "res_model": "res.users",
-        "file": f".id,password\n{uid},another\n",
-        "file_name": "users.csv",
-        "file_type": "text/csv",
-    }
+    values = {"res_model": "res.users", "file_name": "users.csv", "file_type": "text/csv"}
+    values["file"] = f".id,password\n{uid},another\n"
     wizard = admin.call("base_import.import", "create", values)["result"]
     options = {"quoting": '"', "separator": ",", "encoding": "utf-8", "has_headers": True}
     fields = [".id", "password"]
@@ -96,14 +75,11 @@ def test_import_that_is_only_tested(single_database_server, login):
     assert alive(Device(server).login(login)) == [True]
 
 
-# ----------------------------------------------------------------
-# What is no login
-# ----------------------------------------------------------------
+# ---------------- What is no login ----------------
 
 
-def test_new_id_for_an_open_session(single_database_server, login):
+def test_new_id_for_an_open_session(server, login):
     """Another addon gives it one while the user logs in elsewhere. Neither ends anybody."""
-    server = single_database_server
     first, second = Device(server).login(login), Device(server)
     sid = first.sid
     assert first.get("/fault/rotate?lock=1").text == "rotated"
@@ -119,9 +95,8 @@ def test_new_id_for_an_open_session(single_database_server, login):
     assert len(entries(server, second.uid)) == 2
 
 
-def test_impersonation(single_database_server, login, people):
+def test_impersonation(server, login, people):
     """It ends no session of the user. It ends with the next login of the impersonating user."""
-    server = single_database_server
     support, user = people.pop(), Device(server).login(login)
     impersonator = Device(server).login(support)
     uid = impersonator.uid
@@ -133,19 +108,14 @@ def test_impersonation(single_database_server, login, people):
     assert alive(impersonator) == [False]
 
 
-@pytest.mark.parametrize("way", ["store", "abort"])
-def test_session_that_no_login_opens(single_database_server, login, way):
+# tests/test_session_store.py has a session that another addon stores
+def test_session_that_no_login_opens(server, login):
     """It ends no other session, gets an entry at its first request, and ends with the user's next login."""
-    server = single_database_server
     first, other = Device(server).login(login), Device(server)
-    if way == "store":
-        other.sid = Device(server).get(f"/fault/store?login={login}").text
-    else:
-        other.open_login_page()
-        other.get(f"/fault/login?login={login}&way=abort")
-        if other.uid is None:
-            # 17.0 and 18.0 do not save the session
-            skip_without("sessions after abort(response)", False)
+    other.open_login_page()
+    other.get(f"/fault/login?login={login}&way=abort")
+    # 17.0 and 18.0 do not save the session
+    skip_without("sessions after abort(response)", other.uid)
     assert other.get(STATUS).json() == {"state": "alive"}
     assert alive(first, other) == [True, True]
     assert [exclusive for _identifier, exclusive in entries(server, first.uid)] == [True, None]
@@ -153,27 +123,22 @@ def test_session_that_no_login_opens(single_database_server, login, way):
     assert alive(first, other, newest) == [False, False, True]
 
 
-# ----------------------------------------------------------------
-# Logging out
-# ----------------------------------------------------------------
+# ---------------- Logging out ----------------
 
 
-def test_logout_that_is_not_saved(single_database_server, login):
-    device = Device(single_database_server).login(login)
+def test_logout_that_is_not_saved(server, login):
+    device = Device(server).login(login)
     assert device.get("/fault/logout").text == "logged out"
     assert alive(device) == [True]
     assert reason_of(device) == ""
 
 
-def test_logout_with_an_id_from_before_a_rotation(single_database_server, login):
+def test_logout_with_an_id_from_before_a_rotation(server, login):
     """Odoo no longer accepts that id. The session under its next id goes on."""
-    server = single_database_server
-    device, late = Device(server).login(login), Device(server)
+    device = Device(server).login(login)
     [file] = server.files_of(device.sid)
-    content = stored(file)
-    skip_without("soft rotation of sessions", "create_time" in content)
-    file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
-    late.sid = device.sid
+    skip_without("soft rotation of sessions", servers.make_rotate(file))
+    late = Device(server, sid=device.sid)
     assert device.uid
     assert late.sid != device.sid
     assert late.identifier == device.identifier
@@ -183,23 +148,20 @@ def test_logout_with_an_id_from_before_a_rotation(single_database_server, login)
     assert reason_of(device) == ""
 
 
-# ----------------------------------------------------------------
-# One browser
-# ----------------------------------------------------------------
+# ---------------- One browser ----------------
 
 
-def test_second_factor_in_the_same_browser(single_database_server, login):
+def test_second_factor_in_the_same_browser(server, login):
     """No page says that another device logged in."""
-    server, secret = single_database_server, base64.b32encode(b"twenty bytes of it..").decode()
+    secret = base64.b32encode(b"twenty bytes of it..").decode()
     psql(server.databases[0], f"UPDATE res_users SET totp_secret = '{secret}' WHERE login = '{login}'")
     device = Device(server)
     log_in_with_code(device, login, secret)
     uid, identifier, old = device.uid, device.identifier, device.sid
     log_in_with_code(device, login, secret)
     assert (device.uid, device.identifier != identifier) == (uid, True)
-    assert ended_by(device) == []
-    before = Device(server)
-    before.sid = old
+    assert device.ended == []
+    before = Device(server, sid=old)
     assert reason_of(before) == "logged_out"
     assert before.get(STATUS).json() == {"state": "none"}
 
@@ -214,72 +176,59 @@ def log_in_with_code(device, login, secret):
     digest = hmac.new(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), hashlib.sha1).digest()
     offset = digest[-1] & 0xF
     code = f"{(struct.unpack_from('>I', digest, offset)[0] & 0x7FFFFFFF) % 10**6:06}"
-    data = {"totp_token": code, "csrf_token": device.token}
-    answer = device.http.post(f"{device.server.url}/web/login/totp", data=data, allow_redirects=False, timeout=60)
-    assert answer.status_code == 303
+    assert device.send_form("/web/login/totp", totp_token=code).status_code == 303
 
 
-def test_session_that_the_store_has_lost(single_database_server, login):
+def test_session_that_the_store_has_lost(server, login):
     """As after a redeployment: the cookie still names the session."""
-    server = single_database_server
     device = Device(server).login(login)
     assert device.uid
     [file] = server.files_of(device.sid)
     file.unlink()
-    before = Device(server)
-    before.sid = device.sid
+    before = Device(server, sid=device.sid)
     device.login(login)
-    assert ended_by(device) == []
+    assert device.ended == []
     assert reason_of(before) == "expired"
 
 
-def test_half_of_an_id_ends_no_session(single_database_server, login, people):
+def test_half_of_an_id_ends_no_session(server, login, people):
     """Lists and logs show it. It records no end, and hides none from the user."""
-    server = single_database_server
-    victim, forger = Device(server).login(login), Device(server)
-    forger.sid = victim.identifier + "0" * (len(victim.sid) - len(victim.identifier))
-    forger.login(people.pop())
+    victim = Device(server).login(login)
+    forged = victim.identifier + "0" * (len(victim.sid) - len(victim.identifier))
+    Device(server, sid=forged).login(people.pop())
     assert (alive(victim), reason_of(victim)) == ([True], "")
-    thief = Device(server)
-    thief.sid = victim.identifier + "0" * (len(victim.sid) - len(victim.identifier))
-    thief.login(login)
-    assert len(ended_by(thief)) == 1
+    thief = Device(server, sid=forged).login(login)
+    assert len(thief.ended) == 1
     assert victim.get(STATUS).json()["state"] == "ended"
     assert reason_of(victim) == "newer_login"
 
 
-def test_login_name_that_an_administrator_changes(single_database_server, login):
+def test_login_name_that_an_administrator_changes(server, login):
     """Odoo refuses the session. Later logins in the browser end no other device's session."""
-    server = single_database_server
     admin, device = Device(server).login("admin", "admin"), Device(server).login(login)
     assert "result" in admin.call("res.users", "write", [device.uid], {"login": f"{login}2"})
-    before = Device(server)
-    before.sid = device.sid
+    before = Device(server, sid=device.sid)
     device.open_login_page()
     assert reason_of(before) == "expired"
     device.login(f"{login}2")
     assert device.uid
-    assert ended_by(device) == []
+    assert device.ended == []
 
 
-def test_other_user_in_the_same_browser(single_database_server, login, people):
+def test_other_user_in_the_same_browser(server, login, people):
     """The first user has logged out: the user's next login elsewhere ended nothing."""
-    server, other = single_database_server, people.pop()
-    browser, before = Device(server).login(login), Device(server)
-    uid = browser.uid
-    before.sid = browser.sid
-    browser.login(other)
+    browser = Device(server).login(login)
+    uid, before = browser.uid, Device(server, sid=browser.sid)
+    browser.login(people.pop())
     assert browser.uid not in (uid, None)
     assert reason_of(before) == "logged_out"
     elsewhere = Device(server).login(login)
-    assert ended_by(elsewhere) == []
+    assert elsewhere.ended == []
     assert before.get(STATUS).json() == {"state": "none"}
     assert alive(browser, elsewhere) == [True, True]
 
 
-# ----------------------------------------------------------------
-# Other code, updates, replicas, backups
-# ----------------------------------------------------------------
+# ---------------- Other code, updates, replicas, backups ----------------
 
 
 def test_savepoint_of_another_addon(databases, folder, login):
@@ -304,7 +253,7 @@ def test_update_during_logins(make_database, addon_database, folder):
         thread = threading.Thread(target=log_in)
         thread.start()
         try:
-            wait_until(lambda: len(answers) > 1)
+            servers.wait_until(lambda: len(answers) > 1)
             odoo("-d", database, "-u", "op_single_session_login", "--stop-after-init")
         finally:
             stop.set()
@@ -314,27 +263,23 @@ def test_update_during_logins(make_database, addon_database, folder):
         assert alive(device, newest) == [False, True]
 
 
-def test_backup_that_is_restored(single_database_server, login):
+def test_backup_that_is_restored(server, login):
     """The login log does not know a session that is newer than the backup."""
-    server = single_database_server
     device, other = Device(server).login(login), Device(server).login("max")
     odoo("-d", server.databases[0], script=shell("restore_backup", identifier=device.identifier))
     assert alive(device, other) == [False, True]
     assert alive(Device(server).login(login)) == [True]
 
 
-def test_password_that_changes_during_a_login(single_database_server, people):
+def test_password_that_changes_during_a_login(server, people):
     """A login with the old password has not saved its session yet. It fails, and ends no session."""
     # 18.0 has no open transaction between the password and the session
     skip_without("a transaction from the password to the session", ENVIRONMENT.series != "18.0")
-    server, login = single_database_server, people.pop()
+    login = people.pop()
     owner, late = Device(server).login(login), Device(server)
     late.open_login_page()
     with held(server, lambda: late.send_login(login, path=f"/web/login?held={KEY}")) as answers:
-        owner.open_login_page("/my/security")
-        data = {"op": "password", "old": PASSWORD, "new1": PASSWORD + "!", "new2": PASSWORD + "!"}
-        data["csrf_token"] = owner.token
-        assert owner.http.post(f"{server.url}/my/security", data=data, timeout=60).status_code == 200
+        owner.change_password()
         assert alive(owner) == [True]
     assert answers[0].status_code == 200, "the login page once more"
     assert alive(owner, late) == [True, False]
@@ -343,14 +288,14 @@ def test_password_that_changes_during_a_login(single_database_server, people):
 
 @pytest.fixture
 def with_replicas():
-    skip_without("replicas of the database", "db_replica_host" in odoo_source("tools/config.py"))
+    skip_without("replicas of the database", "db_replica_host" in servers.odoo_source("tools/config.py"))
 
 
 def test_lagging_replica(with_replicas, lagging_server, login):
     """The replica does not know of the login that has ended the session. Nothing is written all the same."""
     server, primary, pause_replay = lagging_server
     first = Device(server).login(login)
-    [user_id] = first.call("res.users", "search", [["login", "=", login]])["result"]
+    user_id = first.find_user(login)
     [file] = server.files_of(first.sid)
     content = file.read_bytes()
     pause_replay()

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from browsers import NEW_LOGIN, NOTIFICATION, Proxy, Tab, closing_websockets
+from browsers import NEW_LOGIN, NOTIFICATION, ClosingWebsocket, Proxy, Tab, serving
 from playwright.sync_api import expect
 
-from servers import ENVIRONMENT, STATUS, Device, Server, psql
+from servers import ENVIRONMENT, POLL_INTERVAL, STATUS, Device, Server, psql
 
 ENDED = "Your session has ended"
 REASON = "Your account was used to log in on another device: \u2068Chrome (Linux)\u2069"
@@ -16,9 +16,15 @@ def another_tab(tab):
     return Tab(tab.page.context, tab.url)
 
 
-# ----------------------------------------------------------------
-# From the end to the next login
-# ----------------------------------------------------------------
+# ---------------- From the end to the next login ----------------
+
+
+def expect_same_in_turn(first, second, login, place, *reason):
+    """Log in again in the first browser, which comes back to its page. The second one is notified."""
+    second.open("/my" if place.startswith("/my") else "/web").wait_until_loaded()
+    first.send_login(login, wait=False)
+    second.expect_notification(ENDED, *reason)
+    assert first.wait_until_loaded().path == place
 
 
 def test_with_the_websocket(open_tab, login, poll_every):
@@ -30,10 +36,7 @@ def test_with_the_websocket(open_tab, login, poll_every):
     first.screenshot("backend-notification")
     assert first.expect_login_page(ENDED, REASON, "change your password") == place
     first.screenshot("backend-login-page")
-    second.open("/web").wait_until_loaded()
-    first.send_login(login, wait=False)
-    second.expect_notification(ENDED, REASON)
-    assert first.wait_until_loaded().path == place
+    expect_same_in_turn(first, second, login, place, REASON)
 
 
 def test_without_the_websocket(open_tab, site_without_websocket, login, poll_every):
@@ -43,16 +46,13 @@ def test_without_the_websocket(open_tab, site_without_websocket, login, poll_eve
     second.log_in(login)
     first.expect_notification(ENDED, REASON)
     assert first.leave(REASON) == place
-    second.open("/web").wait_until_loaded()
-    first.send_login(login, wait=False)
-    second.expect_notification(ENDED, REASON)
-    assert first.wait_until_loaded().path == place
+    expect_same_in_turn(first, second, login, place, REASON)
 
 
 @pytest.mark.parametrize("websocket", [True, False])
-def test_portal_page(open_tab, site, site_without_websocket, poll_every, websocket):
+def test_portal_page(open_tab, make_site, poll_every, websocket):
     poll_every(0 if websocket else 5)
-    url = (site if websocket else site_without_websocket).url
+    url = make_site(websocket=websocket).url
     first, second = open_tab(url).login("pia", path="/my"), open_tab(url)
     first.open("/my/account?here=1").wait_until_loaded()
     second.log_in("pia")
@@ -60,10 +60,7 @@ def test_portal_page(open_tab, site, site_without_websocket, poll_every, websock
     first.screenshot("portal-notification")
     assert first.expect_login_page(REASON) == "/my/account?here=1"
     first.screenshot("portal-login-page")
-    second.open("/my").wait_until_loaded()
-    first.send_login("pia", wait=False)
-    second.expect_notification(ENDED, REASON)
-    assert first.wait_until_loaded().path == "/my/account?here=1"
+    expect_same_in_turn(first, second, "pia", "/my/account?here=1", REASON)
 
 
 def test_page_of_a_channel(open_tab, login, poll_every):
@@ -93,10 +90,8 @@ TEXTS = {
 
 
 def expect_language(tab, page, lang):
-    """Expect the notification and the login page in a language."""
     tab.expect_notification(*TEXTS[lang])
-    direction = tab.notification.evaluate("element => getComputedStyle(element).direction")
-    assert direction == ("rtl" if lang == "ar_001" else "ltr")
+    assert style(tab.notification, "direction") == ("rtl" if lang == "ar_001" else "ltr")
     tab.screenshot(f"{page}-notification-{lang}")
     tab.leave(*TEXTS[lang])
     tab.screenshot(f"{page}-login-page-{lang}")
@@ -105,14 +100,13 @@ def expect_language(tab, page, lang):
 # The others are in test_administration.py, on backend pages.
 @pytest.mark.parametrize("lang", ["fr_FR", "ar_001"])
 def test_languages(launch_in, open_tab, admin, lang):
-    [user_id] = admin.call("res.users", "search", [["login", "=", "pia"]])["result"]
-    assert admin.call("res.users", "write", [user_id], {"lang": lang, "tz": "Asia/Tokyo"})["result"]
+    admin.write_user("pia", lang=lang, tz="Asia/Tokyo")
     try:
         first = open_tab(browser=launch_in(lang.replace("_", "-"))).login("pia", path="/my")
         open_tab().log_in("pia")
         expect_language(first, "portal", lang)
     finally:
-        admin.call("res.users", "write", [user_id], {"lang": "en_US"})
+        admin.write_user("pia", lang="en_US")
 
 
 # The cookie of an ended session names no database. 19.0 takes it from a header of the page's request. On 17.0 and 18.0,
@@ -120,10 +114,9 @@ def test_languages(launch_in, open_tab, admin, lang):
 REASON_AMONG_SEVERAL = [REASON] if ENVIRONMENT.series == "19.0" else []
 
 
-@pytest.fixture(scope="module")
-def site_of_several(shared_server, folder):
-    with Proxy(shared_server, folder / "nginx-several-databases") as proxy:
-        yield proxy
+@pytest.fixture
+def site_of_several(make_site, shared_server):
+    return make_site(shared_server)
 
 
 @pytest.fixture
@@ -141,10 +134,7 @@ def test_several_databases(site_of_several, second_database, open_tab, login):
     assert first.expect_login_page(ENDED, REASON) == place
     first.screenshot("several-databases-login-page")
     assert len(asked) <= 4
-    second.open("/web").wait_until_loaded()
-    first.send_login(login, wait=False)
-    second.expect_notification(ENDED, *REASON_AMONG_SEVERAL)
-    assert first.wait_until_loaded().path == place
+    expect_same_in_turn(first, second, login, place, *REASON_AMONG_SEVERAL)
     assert first.page.evaluate("odoo.singleSession.config.db") == second_database
 
 
@@ -166,46 +156,38 @@ def test_login_to_another_database_in_the_same_browser(shared_server, site_of_se
     first.expect_nothing()
 
 
-def test_lost_close_code_among_several_databases(shared_server, folder, open_tab, login):
+def test_lost_close_code_among_several_databases(shared_server, second_database, site_of_several, open_tab, login):
     """A proxy drops the websocket without the code that says why, and Odoo has no database for a new one."""
-    database = shared_server.databases[1]
-    administrator = Device(shared_server, database).login("eve")
-    parameter = ["op_single_session_login.poll_interval", "0"]
-    assert "error" not in administrator.call("ir.config_parameter", "set_param", *parameter)
+    administrator = Device(shared_server, second_database).login("eve")
+    administrator.set_parameter(POLL_INTERVAL, "0")
     try:
-        with Proxy(shared_server, folder / "nginx-lost-code") as proxy:
-            first = open_tab(proxy.url)
-            with first.page.expect_response(f"**{STATUS}*"):  # the page asks when its websocket is connected
-                first.login(login, database=database)
-            proxy.stop()
-            Device(shared_server, database).login(login)
-            proxy.start()
-            first.expect_notification(ENDED, seconds=60)
+        first = open_tab(site_of_several.url)
+        with first.page.expect_response(f"**{STATUS}*"):  # the page asks when its websocket is connected
+            first.login(login, database=second_database)
+        with site_of_several.stopped():
+            Device(shared_server, second_database).login(login)
+        first.expect_notification(ENDED, seconds=60)
     finally:
-        administrator.call("ir.config_parameter", "set_param", parameter[0], "30")
+        administrator.set_parameter(POLL_INTERVAL, "30")
 
 
-def test_click_among_several_databases(shared_server, folder, open_tab, login):
+def test_click_among_several_databases(shared_server, second_database, make_site, open_tab, login):
     """Odoo does not know the database of the call, and answers 404."""
-    with Proxy(shared_server, folder / "nginx-several-without", websocket=False) as proxy:
-        database = shared_server.databases[1]
-        first = open_tab(proxy.url).login(login, database=database)
-        first.wait_for_status()  # and then not for five seconds
-        open_tab(proxy.url).log_in(login, database=database)
-        click_preferences(first)
-        first.expect_notification(ENDED, *REASON_AMONG_SEVERAL, seconds=10)
-        first.expect_login_page(REASON)
+    url = make_site(shared_server, websocket=False).url
+    first = open_tab(url).login(login, database=second_database)
+    first.wait_for_status()  # and then not for five seconds
+    open_tab(url).log_in(login, database=second_database)
+    click_preferences(first)
+    first.expect_notification(ENDED, *REASON_AMONG_SEVERAL, seconds=10)
+    first.expect_login_page(REASON)
 
 
 def click_preferences(tab):
-    """Click a menu item that calls the server."""
     tab.page.locator(".o_user_menu button").first.click()
     tab.page.locator(".o-dropdown--menu [data-menu=preferences], .o-dropdown--menu [data-menu=settings]").click()
 
 
-# ----------------------------------------------------------------
-# Tabs
-# ----------------------------------------------------------------
+# ---------------- Tabs ----------------
 
 
 def test_all_tabs(open_tab, login):
@@ -252,9 +234,7 @@ def test_login_again_in_another_tab_keeps_the_page(open_tab, login):
     assert first.path == place
 
 
-# ----------------------------------------------------------------
-# The button, forms, calls
-# ----------------------------------------------------------------
+# ---------------- The button, forms, calls ----------------
 
 
 def test_button_by_keyboard(open_tab, login):
@@ -268,7 +248,7 @@ def test_button_by_keyboard(open_tab, login):
     button.focus()
     expect(button).to_be_focused()
     first.page.keyboard.press("Enter")
-    assert first.page.wait_for_url("**/web/login?**", timeout=3000) is None
+    first.page.wait_for_url("**/web/login?**", timeout=3000)
 
 
 def open_user_form(tab):
@@ -334,27 +314,17 @@ def open_upload(tab, kind):
 FILE = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\nAda\n"}
 
 
-@pytest.mark.parametrize("kind", ["attachment", "import"])
-def test_upload_in_an_ended_page(open_tab, poll_every, kind):
-    """Odoo itself says *Not Found* or *Oops!*, if anything."""
-    poll_every(0)
-    first = open_tab().login("eve")
+@pytest.mark.parametrize(("kind", "websocket"), [("attachment", True), ("import", True), ("attachment", False)])
+def test_upload_in_an_ended_page(open_tab, make_site, poll_every, kind, websocket):
+    """Odoo itself says *Not Found* or *Oops!*, if anything. Without the websocket, the page polls."""
+    poll_every(0 if websocket else 5)
+    url = make_site(websocket=websocket).url
+    first = open_tab(url).login("eve")
     upload = open_upload(first, kind)
-    open_tab().log_in("eve")
+    open_tab(url).log_in("eve")
     upload.set_input_files(FILE)
-    first.expect_notification(ENDED, REASON, seconds=5)
+    first.expect_notification(ENDED, REASON, seconds=5 if websocket else 15)
     first.screenshot(f"upload-{kind}")
-    first.expect_login_page(REASON)
-
-
-def test_upload_without_the_websocket(open_tab, site_without_websocket, poll_every):
-    """The page does not learn of the refusal, but polls."""
-    poll_every(5)
-    first = open_tab(site_without_websocket.url).login("eve")
-    upload = open_upload(first, "attachment")
-    open_tab(site_without_websocket.url).log_in("eve")
-    upload.set_input_files(FILE)
-    first.expect_notification(ENDED, REASON, seconds=15)
     first.expect_login_page(REASON)
 
 
@@ -447,11 +417,8 @@ def test_layout(open_tab, login, path):
 
 
 def expect_layout(tab, width, height):
-    box = {
-        name: tab.notification.locator(name).first.bounding_box()
-        for name in (".o_notification_content", "button.btn >> nth=-1")
-    }
-    text, button = box.values()
+    text = tab.notification.locator(".o_notification_content").first.bounding_box()
+    button = tab.notification.locator("button.btn").last.bounding_box()
     whole = tab.notification.bounding_box()
     assert text["width"] > 0.7 * whole["width"]
     assert button["y"] >= text["y"] + text["height"]
@@ -461,12 +428,13 @@ def expect_layout(tab, width, height):
     assert button["x"] >= whole["x"]
     assert button["x"] + button["width"] <= whole["x"] + whole["width"]
     assert button["y"] + button["height"] <= min(height, whole["y"] + whole["height"])
-    weight = tab.notification.locator("strong").evaluate("element => getComputedStyle(element).fontWeight")
-    assert int(weight) >= 500
-    background = tab.notification.locator("button.btn").last.evaluate(
-        "element => getComputedStyle(element).backgroundColor"
-    )
+    assert int(style(tab.notification.locator("strong"), "fontWeight")) >= 500
+    background = style(tab.notification.locator("button.btn").last, "backgroundColor")
     assert re.fullmatch(r"rgb\(\d+, \d+, \d+\)", background), "a button, not a link"
+
+
+def style(locator, name):
+    return locator.evaluate("(element, name) => getComputedStyle(element)[name]", name)
 
 
 def test_expired_session(open_tab, site_without_websocket, login, poll_every):
@@ -491,11 +459,14 @@ def test_expired_session(open_tab, site_without_websocket, login, poll_every):
     first.send_login(login)
 
 
-# ----------------------------------------------------------------
-# Frames
-# ----------------------------------------------------------------
+# ---------------- Frames ----------------
 
 SERVICE = "() => Boolean(window.odoo?.singleSession)"
+
+
+@pytest.fixture
+def site_in_frames(make_site):
+    return make_site(frames=True)
 
 
 @pytest.mark.parametrize("origin", ["url", "other_url"])
@@ -525,9 +496,7 @@ def test_in_a_frame_of_a_page_that_watches(open_tab, site_in_frames, login):
     first.leave(REASON)
 
 
-# ----------------------------------------------------------------
-# The login page
-# ----------------------------------------------------------------
+# ---------------- The login page ----------------
 
 # Ways to load the login page that no user sees; each resolves when it is loaded.
 UNSEEN = {
@@ -545,10 +514,7 @@ def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
     url = site.url.replace("127.0.0.1", host)
     first = open_tab(url).login(login).open("/web/health")  # a page without the service
     open_tab().log_in(login)
-    device_is_ended = (
-        "() => fetch('/op_single_session_login/status').then(async (r) => (await r.json()).state == 'ended')"
-    )
-    first.page.wait_for_function(device_is_ended)
+    first.page.wait_for_function(f"async () => (await (await fetch('{STATUS}')).json()).state == 'ended'")
     for what, load in UNSEEN.items():
         first.page.evaluate(load)
         assert not first.page.evaluate(IS_SHOWN), what
@@ -566,18 +532,14 @@ def test_reason_counts_as_shown_when_it_was_seen(open_tab, site, login, host):
     expect(first.page.locator(".alert-warning")).to_have_count(0)
 
 
-# ----------------------------------------------------------------
-# Proxies
-# ----------------------------------------------------------------
+# ---------------- Proxies ----------------
 
 
-def test_proxy_that_closes_websockets(open_tab, single_database_server, folder, login):
+def test_proxy_that_closes_websockets(open_tab, make_site, login):
     """Each websocket is accepted and closed. However often Odoo's client connects, a page asks every five seconds."""
     seconds = 30
-    with (
-        closing_websockets() as port,
-        Proxy(single_database_server, folder / "nginx-closing", websocket=port) as proxy,
-    ):
+    with serving(ClosingWebsocket) as websockets:
+        proxy = make_site(websocket=websockets.server_port)
         first = open_tab(proxy.url).login(login)
         tabs = [first, *(another_tab(first).open("/web").wait_until_loaded() for _ in range(2))]
         hidden = tabs[-1]
@@ -593,57 +555,50 @@ def test_proxy_that_closes_websockets(open_tab, single_database_server, folder, 
         first.expect_notification(ENDED, REASON)
 
 
-def test_cache_that_ignores_headers(open_tab, single_database_server, folder, login):
+def test_cache_that_ignores_headers(open_tab, make_site, login):
     """It keeps the first answer for each URL, so no page may ask the same URL twice."""
-    with Proxy(single_database_server, folder / "nginx-cache", cache=True) as proxy:
-        first, second = open_tab(proxy.url).login(login), open_tab(proxy.url)
-        first.wait_for_status()
-        second.log_in(login)
-        first.expect_notification(ENDED, REASON)
-        first.leave(REASON)
-        second.open("/web").wait_until_loaded().expect_nothing()
+    url = make_site(cache=True).url
+    first, second = open_tab(url).login(login), open_tab(url)
+    first.wait_for_status()
+    second.log_in(login)
+    first.expect_notification(ENDED, REASON)
+    first.leave(REASON)
+    second.open("/web").wait_until_loaded().expect_nothing()
 
 
-# ----------------------------------------------------------------
-# No answer
-# ----------------------------------------------------------------
+# ---------------- No answer ----------------
 
 
-def test_postgresql_outage(server_with_own_postgresql, folder, open_tab, login):
+def test_postgresql_outage(server_with_own_postgresql, make_site, open_tab, login):
     """The page sends only requests for which Odoo does not log it out."""
     server, postgresql_outage = server_with_own_postgresql
-    with Proxy(server, folder / "nginx-own-postgresql") as proxy:
-        first = open_tab(proxy.url).login(login)
-        # After a failed call, Odoo's own client asks a route that logs the page out. Let it make its calls first.
-        first.page.wait_for_timeout(5000)
-        with postgresql_outage():
-            assert first.wait_for_status().status >= 400
-            first.page.wait_for_timeout(2000)  # longer than the other requests of this check take
-        expect(first.notification).to_have_count(0)
-        first.page.reload()
-        first.wait_until_loaded()  # the user is still logged in
+    first = open_tab(make_site(server).url).login(login)
+    # After a failed call, Odoo's own client asks a route that logs the page out. Let it make its calls first.
+    first.page.wait_for_timeout(5000)
+    with postgresql_outage():
+        assert first.wait_for_status().status >= 400
+        first.page.wait_for_timeout(2000)  # longer than the other requests of this check take
+    expect(first.notification).to_have_count(0)
+    first.page.reload()
+    first.wait_until_loaded()  # the user is still logged in
 
 
 def test_server_that_restarts(databases, folder, open_tab, login):
     """An error page of the proxy or a missing network ends nothing. Polling goes on."""
-    psql(databases[1], "DELETE FROM ir_config_parameter WHERE key = 'op_single_session_login.poll_interval'")
-    psql(
-        databases[1],
-        "INSERT INTO ir_config_parameter (key, value) VALUES ('op_single_session_login.poll_interval', '5')",
-    )
+    psql(databases[1], "DELETE FROM ir_config_parameter WHERE key = %s", POLL_INTERVAL)
+    psql(databases[1], "INSERT INTO ir_config_parameter (key, value) VALUES (%s, '5')", POLL_INTERVAL)
     server = Server(databases[1:], folder / "restarting")
-    with server, Proxy(server, folder / "nginx-restarting") as proxy:
+    with server, Proxy(server) as proxy:
         first = open_tab(proxy.url).login(login)
         place = first.path
-        server.stop()
-        with first.page.expect_response(f"**{STATUS}*", timeout=20_000) as answer:
-            pass
-        assert answer.value.status == 502
-        first.page.context.set_offline(True)
-        first.page.wait_for_timeout(6000)
-        expect(first.notification).to_have_count(0)
-        assert first.path == place
-        server.start()
+        with server.stopped():
+            with first.page.expect_response(f"**{STATUS}*", timeout=20_000) as answer:
+                pass
+            assert answer.value.status == 502
+            first.page.context.set_offline(True)
+            first.page.wait_for_timeout(6000)
+            expect(first.notification).to_have_count(0)
+            assert first.path == place
         first.page.context.set_offline(False)
         first.page.wait_for_timeout(1000)
         expect(first.notification).to_have_count(0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers import ENVIRONMENT, STATUS, Device, Server, alive, odoo, odoo_source, psql, skip_without
+from servers import ENVIRONMENT, POLL_INTERVAL, STATUS, Device, Server, alive, odoo, odoo_source, psql, skip_without
 
 
 def test_same_user_id_in_another_database(server, login):
@@ -26,9 +26,8 @@ def test_json_login_without_a_database_in_the_cookie(server, login):
 
 def test_json_login_to_another_database_than_the_cookies(server, login):
     # 17.0 makes the token with the cookie's database, 18.0 with a closed cursor
-    skip_without(
-        "JSON logins to another database than the cookie's", "def authenticate(self, env," in odoo_source("http.py")
-    )
+    works = "def authenticate(self, env," in odoo_source("http.py")
+    skip_without("JSON logins to another database than the cookie's", works)
     one, other = (Device(server, database).login(login) for database in server.databases)
     device = Device(server).login("bob")
     device.json_login(login, server.databases[1])
@@ -52,66 +51,10 @@ def test_token_asked_of_the_wrong_database(server, login):
     assert alive(one, other, device) == [False, True, True]
 
 
-def serve_copies(config, *databases):
-    """Return the options of a server for databases that do not all exist yet.
-
-    :param config: path of its configuration file, which the database manager writes
-    """
-    config.write_text("[options]\n")
-    return [f"--config={config}", "--database=", f"--db-filter=^({'|'.join(databases)})$"]
-
-
-def duplicate(device, copy):
-    """Duplicate the device's database in the database manager. The server then serves both.
-
-    After the copy, 18.0 and 19.0 fail if the answer must set a cookie: they ask the closed database for its lifetime.
-    """
-    assert device.uid  # the first request must set a cookie
-    data = {"master_pwd": "admin", "name": device.database, "new_name": copy}
-    url = f"{device.server.url}/web/database/duplicate"
-    answer = device.http.post(url, data, allow_redirects=False, timeout=120)
-    assert answer.status_code == 303, answer.text
-    device.server.databases = [*device.server.databases, copy]
-
-
-def state_of(device, login):
-    """Return the reason why the session of a user's newest entry has ended, False if it is open."""
-    domain = [["user_id.login", "=", login]]
-    [entry, *_] = device.call("op.single.session.login", "search_read", domain, ["end_reason"])["result"]
-    return entry["end_reason"]
-
-
-def test_copy_of_a_database(make_database, addon_database, folder):
-    """A copy has the identifiers of the original's sessions. A login in the copy must not end them."""
-    original = make_database("original", addon_database)
-    copy = original.replace("original", "copy")
-    with Server([original], folder / "copy", *serve_copies(folder / "copy.conf", original, copy)) as server:
-        ada, bob, several = (Device(server).login(login) for login in ("ada", "bob", "max"))
-        assert alive(ada, bob, several) == [True] * 3
-        duplicate(ada, copy)
-        in_copy = Device(server, copy).login("ada")
-        assert alive(ada, bob, several, in_copy) == [True] * 4
-        assert server.files_of(ada.sid)
-        assert not [text for _level, text in server.single_session_lines() if "newer_login" in text]
-
-        admin = Device(server, copy).login("admin", "admin")
-        # the copy cannot know which of the original's sessions are still open
-        assert [state_of(admin, login) for login in ("ada", "bob", "max")] == [False, False, False]
-        everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
-        answer = admin.prove_identity(admin.call("op.single.session.login", "action_end", everything), "admin")
-        assert answer["result"]["params"]["message"] == "Sessions ended: 3"
-        assert alive(ada, bob, several, in_copy) == [True, True, True, False]
-
-        again = [Device(server, database).login("ada") for database in server.databases]
-        assert alive(ada, bob, several, in_copy, *again) == [False, True, True, False, True, True]
-        assert not server.files_of(ada.sid)
-        assert server.unexpected_log_lines() == []
-
-
 def test_replica(databases, folder, login):
     """On 18.0, a JSON login opens its session in a transaction that may only read."""
     skip_without("replicas of the database", "db_replica_host" in odoo_source("tools/config.py"))
-    with Server(databases[:1], folder / "replica", f"--db_replica_host={ENVIRONMENT.pg_socket}") as server:
+    with Server(databases[:1], folder / "replica", f"--db_replica_host={ENVIRONMENT.cluster.sockets}") as server:
         devices = [Device(server).json_login(login), Device(server).login(login), Device(server).json_login(login)]
         assert alive(*devices) == [False, False, True]
         assert [bool(server.files_of(device.sid)) for device in devices] == [False, False, True]
@@ -182,9 +125,8 @@ def test_update(make_database, plain_database, folder):
     odoo("-d", database, "-i", "op_single_session_login", "--stop-after-init")
     with Server([database], folder / "update") as server:
         admin = Device(server).login("admin", "admin")
-        [bob] = admin.call("res.users", "search", [["login", "=", "bob"]])["result"]
-        assert admin.call("res.users", "write", [bob], {"allow_multiple_sessions": True})["result"]
-        admin.call("ir.config_parameter", "set_param", "op_single_session_login.poll_interval", "7")
+        admin.write_user("bob", allow_multiple_sessions=True)
+        admin.set_parameter(POLL_INTERVAL, "7")
         ada, bobs = [Device(server).login("ada") for _ in range(2)], [Device(server).login("bob") for _ in range(2)]
         psql(
             database,

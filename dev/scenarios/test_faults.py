@@ -4,18 +4,7 @@ import re
 
 import pytest
 
-from devtools.environment import has_module
-from servers import (
-    ENVIRONMENT,
-    Device,
-    Server,
-    alive,
-    odoo,
-    shell,
-    skip_without,
-    skip_without_devices,
-    wait_until,
-)
+from servers import Device, Server, alive, load, odoo, shell, skip_without, skip_without_devices, wait_until
 
 
 @pytest.mark.parametrize("path", ["/web/dataset/call_kw/res.users/context_get", "/web/session/get_session_info"])
@@ -35,10 +24,8 @@ def test_running_request_reopens_nothing(server, login, path):
     if "call_kw" not in path:  # 18.0 and later read the body of a call_kw before the session check
         assert '"uid"' in answer, "the request was not in flight"
         assert server.files_of(first.sid), "the request did not save its session"
-    reopened = Device(server)
     for sid in {first.sid, *re.findall(r"session_id=([\w-]+)", answer)}:
-        reopened.sid = sid
-        assert alive(reopened) == [False]
+        assert alive(Device(server, sid=sid)) == [False]
     assert alive(second) == [True]
 
 
@@ -56,13 +43,8 @@ def test_undeletable_session_file(server, login):
 
 
 def test_store_without_the_method(databases, folder, login):
-    modules = [name for name in ("base", "rpc", "web") if has_module(ENVIRONMENT, name)]
-    with Server(
-        databases,
-        folder / "bare",
-        f"--load={','.join([*modules, 'op_single_session_login_faults'])}",
-        environ={"FAULT_STORE": "bare"},
-    ) as server:
+    option, environ = load("op_single_session_login_faults"), {"FAULT_STORE": "bare"}
+    with Server(databases, folder / "bare", option, environ=environ) as server:
         first = Device(server).login(login)
         second = Device(server).login(login)
         assert not server.files_of(first.sid)
@@ -96,8 +78,5 @@ def test_cleanup_during_another(databases):
 
 def every_session(server, answer):
     """Return a device for each session id that an answer sets, in order."""
-    devices = []
-    for sid in re.findall(r"session_id=([\w-]+)", answer.headers.get("Set-Cookie", "")):
-        devices.append(Device(server))
-        devices[-1].sid = sid
-    return devices or [Device(server)]
+    sids = re.findall(r"session_id=([\w-]+)", answer.headers.get("Set-Cookie", ""))
+    return [Device(server, sid=sid) for sid in sids or [None]]

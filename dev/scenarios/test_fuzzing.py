@@ -9,7 +9,7 @@ from garbage import FORM, JSON, Target, anything, cookies, fuzz, headers, method
 from hypothesis import strategies as st
 
 from devtools.environment import REPOSITORY
-from servers import PASSWORD, STATUS, Device, Server, alive, connect, psql, stored
+from servers import PASSWORD, POLL_INTERVAL, STATUS, Device, Server, alive, connect, psql, stored
 
 pytestmark = pytest.mark.timeout(1800)  # thousands of requests, on a machine that may be busy
 LOGIN_LOG, BYPASS = "op.single.session.login", "allow_multiple_sessions"
@@ -34,10 +34,11 @@ def shared_target(databases, folder):
     with connect(databases[0]) as connection, Server(databases[:1], folder / "fuzzing", "--proxy-mode") as server:
         connection.autocommit = True
         target = Target(server, connection)
+        admin = target.people["admin"]
         # after some wrong passwords, Odoo refuses right ones too
-        target.set_parameter("base.login_cooldown_after", "0")
+        admin.set_parameter("base.login_cooldown_after", "0")
         yield target
-        target.set_parameter("base.login_cooldown_after", "10")
+        admin.set_parameter("base.login_cooldown_after", "10")
         assert target.problems() == []
 
 
@@ -125,13 +126,10 @@ def refusal(name):
     return "AccessError" if name else "SessionExpiredException"
 
 
-@fuzz(
-    350,
-    name=who,
-    method=st.sampled_from(PRIVATE),
-    args=st.lists(anything, max_size=4),
-    kwargs=st.dictionaries(text, anything, max_size=2),
-)
+positional, named = st.lists(anything, max_size=4), st.dictionaries(text, anything, max_size=2)
+
+
+@fuzz(350, name=who, method=st.sampled_from(PRIVATE), args=positional, kwargs=named)
 def test_private_methods(target, name, method, args, kwargs):
     assert target.call(name, LOGIN_LOG, method, args, kwargs, REFUSED) == refusal(name)
 
@@ -168,11 +166,10 @@ def test_reads_of_the_login_log(target, name, call):
 
 
 boxes = st.fixed_dictionaries({BYPASS: anything}, optional={"name": text, "signature": text})
+writing = st.sampled_from(["write", "web_save", "onchange"])
 
 
-@fuzz(
-    200, name=st.sampled_from(["ada", "pia"]), method=st.sampled_from(["write", "web_save", "onchange"]), values=boxes
-)
+@fuzz(200, name=st.sampled_from(["ada", "pia"]), method=writing, values=boxes)
 def test_bypass_of_oneself(target, name, method, values):
     """Users can't check their own bypass, not even together with values that the preferences may change."""
     args = [[target.uids[name]], values, *([[BYPASS], {BYPASS: {}}] if method == "onchange" else [])]
@@ -180,17 +177,16 @@ def test_bypass_of_oneself(target, name, method, values):
     assert target.call(name, "res.users", method, args, kwargs, REFUSED) == "AccessError"
 
 
-numbers = st.integers(-(2**70), 2**70).map(str) | st.sampled_from(
-    ["\uff14\uff12", "1_0", " 7 ", "9" * 5000, "-0", "1e3"]
-)
+odd_numbers = ["\uff14\uff12", "1_0", " 7 ", "9" * 5000, "-0", "1e3"]
+numbers = st.integers(-(2**70), 2**70).map(str) | st.sampled_from(odd_numbers)
 
 
 @pytest.fixture
 def set_poll_interval(target):
     """Set the poll interval for pages that are loaded later."""
-    key = "op_single_session_login.poll_interval"
-    yield lambda value: target.set_parameter(key, value)
-    target.set_parameter(key, "30")
+    admin = target.people["admin"]
+    yield lambda value: admin.set_parameter(POLL_INTERVAL, value)
+    admin.set_parameter(POLL_INTERVAL, "30")
 
 
 @fuzz(70, value=numbers | text, name=st.sampled_from(["ada", "admin"]))

@@ -8,7 +8,7 @@ import pytest
 from logs import unexpected_lines
 
 from devtools.environment import ADDON, DEV, REPOSITORY, free_port, odoo_command, odoo_environ
-from servers import ENVIRONMENT, OTHER_ADDONS, load, psql
+from servers import ENVIRONMENT, load, psql, session_db
 
 SECONDS = 800  # for all tests of a class below
 LINT = (
@@ -97,10 +97,8 @@ class TestWithSessionDb:
     @classmethod
     def runner(cls, make_database, folder, selected, sessions):
         (folder / "session-db").mkdir()
-        environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
-        database = make_database("odoo_session_db")
-        addons = [OTHER_ADDONS]
-        return Runner(database, folder / "session-db", selected, "session_db", addons=addons, environ=environ)
+        _option, settings = session_db(sessions)
+        return Runner(make_database("odoo_session_db"), folder / "session-db", selected, "session_db", **settings)
 
     @pytest.mark.parametrize("name", [name for name in find_tests() if name.split(".")[2] not in WITHOUT_SESSIONS])
     def test(self, runner, name):

@@ -1,16 +1,13 @@
 """Several machines: servers that share only the database, and sessions in PostgreSQL or Redis."""
 
-import contextlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mirakuru import TCPExecutor
-from test_databases import duplicate, module, serve_copies, state_of
+from test_databases import module
 from test_newest_wins import close_code, login_at_once, open_websocket
 
-from devtools.environment import free_port
-from servers import AT_ONCE, ENVIRONMENT, OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, find_alive, load, psql
+from servers import AT_ONCE, ENVIRONMENT, Device, Server, alive, find_alive, load, psql, redis, session_db
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +42,7 @@ def test_login_on_another_machine(machines, login, people):
 def test_one_browser_that_goes_to_and_fro(machines, login):
     one, two = machines
     device = Device(one).login(login)
-    stolen = Device(one)
-    stolen.sid = device.sid
+    stolen = Device(one, sid=device.sid)
     at(two, device)
     device.login(login)
     assert alive(stolen, device) == [False, True]
@@ -56,44 +52,24 @@ def test_one_browser_that_goes_to_and_fro(machines, login):
     assert alive(device) == [True]
 
 
-def session_db(sessions):
-    """Return the option and the settings for a server with its sessions in PostgreSQL."""
-    environ = {"SESSION_DB_URI": f"postgresql://odoo@/{sessions}?host={ENVIRONMENT.pg_socket}"}
-    return load("session_db"), {"environ": environ, "addons": [OTHER_ADDONS]}
-
-
-@contextlib.contextmanager
-def redis(folder):
-    """Run a Redis server. Yield the option and the settings for an Odoo server with its sessions there."""
-    port = free_port()
-    command = [str(ENVIRONMENT.redis), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
-    with TCPExecutor(["setpriv", "--pdeathsig=TERM", *command], "127.0.0.1", port, timeout=60, expected_returncode=0):
-        settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_SSL": "False"}
-        yield load("redis_session_store"), {"environ": {**PACKAGES_ENVIRON, **settings}, "addons": [OTHER_ADDONS]}
-
-
 @pytest.fixture
 def server_with_session_db(make_database, databases, folder):
     sessions = make_database("machines_sessions")
     option, settings = session_db(sessions)
-    server = Server(databases[:1], folder / "session-db", option, **settings)
-    server.sessions_database = sessions
-    with server:
-        yield server
+    with Server(databases[:1], folder / "session-db", option, **settings) as server:
+        yield server, sessions
 
 
 def test_session_db(server_with_session_db, login):
-    server = server_with_session_db
+    server, sessions = server_with_session_db
     first = Device(server).login(login)
     websocket = open_websocket(first)
-    [[row]] = psql(server.sessions_database, "SELECT payload::text FROM http_sessions WHERE sid = %s", first.sid)
+    [[row]] = psql(sessions, "SELECT payload::text FROM http_sessions WHERE sid = %s", first.sid)
     second = Device(server).login(login)
     assert close_code(websocket) == 4001
     assert alive(first, second) == [False, True]
-    query = """
-        INSERT INTO http_sessions VALUES (%s, now(), %s) ON CONFLICT (sid) DO UPDATE SET payload = EXCLUDED.payload
-    """
-    psql(server.sessions_database, query, first.sid, row)
+    query = "INSERT INTO http_sessions VALUES (%s, now(), %s) ON CONFLICT (sid) DO UPDATE SET payload = %s"
+    psql(sessions, query, first.sid, row, row)
     assert alive(first, second) == [False, True]
     devices = [Device(server) for _ in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -102,25 +78,27 @@ def test_session_db(server_with_session_db, login):
         assert len(find_alive(pool, devices)) == 1
     assert alive(second) == [False]
     query = "SELECT DISTINCT length(identifier) FROM op_single_session_login WHERE identifier IS NOT NULL"
-    lengths = psql(server.databases[0], query)
-    assert {length for [length] in lengths} <= {20, 42}  # halves, whatever the store's ids are
+    # halves, whatever the store's ids are
+    assert set(psql(server.databases[0], query)) <= {(20,), (42,)}
     assert server.unexpected_log_lines() == []
 
 
-@pytest.fixture(params=["session_db", "redis"])
+@pytest.fixture(params=["files", "session_db", "redis"])
 def store(request, make_database, folder):
-    """The option and the settings for a server with another session store."""
+    """The name of a session store, and the option and the settings for a server with it."""
     if request.param == "session_db":
-        yield session_db(make_database(f"sessions_{request.function.__name__}"))
-        return
-    with redis(folder) as settings:
-        yield settings
+        yield request.param, *session_db(make_database(f"sessions_{request.function.__name__}"))
+    elif request.param == "redis":
+        with redis(folder) as (option, settings):
+            yield request.param, option, settings
+    else:
+        yield request.param, load(), {}
 
 
-def test_installation_with_another_store(make_database, plain_database, folder, store, request):
+@pytest.mark.parametrize("store", ["session_db", "redis"], indirect=True)
+def test_installation_with_another_store(make_database, plain_database, folder, store):
     """The first login after the installation ends older sessions, those that a request used in between at least."""
-    name = request.node.callspec.params["store"]
-    option, settings = store
+    name, option, settings = store
     database = make_database(f"install_{name}", plain_database)
     with Server([database], folder / f"install-{name}", option, **settings) as server:
         admin = Device(server).login("admin", "admin")
@@ -133,31 +111,68 @@ def test_installation_with_another_store(make_database, plain_database, folder, 
         assert alive(old, new, bob, admin) == [False, True, True, True]
         assert not unused or alive(unused, new) == [False, True]
         lengths = psql(database, "SELECT DISTINCT length(identifier) FROM op_single_session_login")
-        assert {length for [length] in lengths} <= {20, 42}
+        assert set(lengths) <= {(20,), (42,)}
         assert server.unexpected_log_lines() == []
         if ENVIRONMENT.series != "17.0" and len(old.sid) == 84:
             query = f"SELECT DISTINCT revoked FROM res_device_log WHERE session_identifier = '{old.sid[:42]}'"
             assert psql(database, query) == [(True,)]
 
 
-def test_copy_of_a_database_with_another_store(make_database, addon_database, folder, store, request):
-    name = request.node.callspec.params["store"]
-    option, settings = store
+def serve_copies(config, *databases):
+    """Return the options of a server for databases that do not all exist yet.
+
+    :param config: path of its configuration file, which the database manager writes
+    """
+    config.write_text("[options]\n")
+    return [f"--config={config}", "--database=", f"--db-filter=^({'|'.join(databases)})$"]
+
+
+def duplicate(device, copy):
+    """Duplicate the device's database in the database manager. The server then serves both.
+
+    After the copy, 18.0 and 19.0 fail if the answer must set a cookie: they ask the closed database for its lifetime.
+    """
+    assert device.uid  # the first request must set a cookie
+    data = {"master_pwd": "admin", "name": device.database, "new_name": copy}
+    url = f"{device.server.url}/web/database/duplicate"
+    answer = device.http.post(url, data, allow_redirects=False, timeout=120)
+    assert answer.status_code == 303, answer.text
+    device.server.databases = [*device.server.databases, copy]
+
+
+def state_of(device, login):
+    """Return the reason why the session of a user's newest entry has ended, False if it is open."""
+    domain = [["user_id.login", "=", login]]
+    [entry, *_] = device.call("op.single.session.login", "search_read", domain, ["end_reason"])["result"]
+    return entry["end_reason"]
+
+
+def test_copy_of_a_database(make_database, addon_database, folder, store):
+    """A copy has the identifiers of the original's sessions. A login in the copy must not end them."""
+    name, option, settings = store
     original = make_database(f"original_{name}", addon_database)
     copy = original.replace("original", "copy")
     options = serve_copies(folder / f"copy-{name}.conf", original, copy)
     with Server([original], folder / f"copy-{name}", option, *options, **settings) as server:
-        ada, bob = Device(server).login("ada"), Device(server).login("bob")
+        ada, bob, several = (Device(server).login(login) for login in ("ada", "bob", "max"))
+        assert alive(ada, bob, several) == [True] * 3
         duplicate(ada, copy)
-        in_copy, admin = Device(server, copy).login("ada"), Device(server, copy).login("admin", "admin")
-        assert alive(ada, bob, in_copy, admin) == [True] * 4
+        in_copy = Device(server, copy).login("ada")
+        assert alive(ada, bob, several, in_copy) == [True] * 4
+        admin = Device(server, copy).login("admin", "admin")
+        if name == "files":  # the others cannot tell the original's sessions from those of the copy
+            assert server.files_of(ada.sid)
+            assert not [text for _level, text in server.single_session_lines() if "newer_login" in text]
+            # the copy cannot know which of the original's sessions are still open
+            assert [state_of(admin, login) for login in ("ada", "bob", "max")] == [False, False, False]
+
         everything = admin.call("op.single.session.login", "search", [["user_id", "!=", admin.uid]])["result"]
-        assert "result" in admin.prove_identity(
-            admin.call("op.single.session.login", "action_end", everything), "admin"
-        )
-        assert alive(ada, bob, in_copy, admin) == [True, True, False, True]
-        if name == "redis":  # the store knows the databases of its sessions
-            assert [state_of(admin, login) for login in ("ada", "bob")] == ["administrator"] * 2
-        again = Device(server).login("ada")
-        assert alive(ada, bob, again) == [False, True, True]
+        answer = admin.prove_identity(admin.call("op.single.session.login", "action_end", everything), "admin")
+        assert answer["result"]["params"]["message"] == "Sessions ended: 3"
+        assert alive(ada, bob, several, in_copy) == [True, True, True, False]
+        assert state_of(admin, "bob") == "administrator"
+
+        again = [Device(server, database).login("ada") for database in server.databases]
+        assert alive(ada, bob, several, in_copy, *again) == [False, True, True, False, True, True]
+        assert not server.files_of(ada.sid)
         assert server.unexpected_log_lines() == []

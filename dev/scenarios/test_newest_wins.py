@@ -1,29 +1,18 @@
 """The newest login wins, ended sessions stay ended, others are not affected: on a server with several workers."""
 
+import contextlib
 import functools
 import json
 import re
-import time
 import xmlrpc.client
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from websocket import WebSocketConnectionClosedException, create_connection
+from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
-from servers import (
-    AT_ONCE,
-    PASSWORD,
-    Device,
-    alive,
-    at_once,
-    find_alive,
-    locked,
-    psql,
-    skip_without,
-    skip_without_devices,
-    stored,
-)
+import servers
+from servers import AT_ONCE, PASSWORD, Device, alive, find_alive, psql, skip_without, skip_without_devices, stored
 
 pytestmark = pytest.mark.core
 in_tests = pytest.mark.in_tests
@@ -38,12 +27,7 @@ def admin(server):
 @pytest.fixture
 def set_bypass(admin, login):
     """Check or uncheck the bypass of the test's user, as an administrator does."""
-
-    def write(allowed):
-        [user_id] = admin.call("res.users", "search", [["login", "=", login]])["result"]
-        assert admin.call("res.users", "write", [user_id], {"allow_multiple_sessions": allowed})["result"]
-
-    return write
+    return lambda allowed: admin.write_user(login, allow_multiple_sessions=allowed)
 
 
 def test_second_login_ends_first(server, login):
@@ -93,7 +77,7 @@ def test_login_waits_for_no_device(server, login):
     skip_without_devices(server.databases[0])
     first = Device(server).login(login)
     assert first.uid
-    with locked(server.databases[0], "res_device_log", f"session_identifier = '{first.sid[:42]}'"):
+    with servers.locked(server.databases[0], "res_device_log", f"session_identifier = '{first.sid[:42]}'"):
         second = Device(server).login(login)
         assert alive(first, second) == [False, True]
 
@@ -135,7 +119,7 @@ def test_simultaneous_logins_leave_exactly_one(server, login):
 
 def login_at_once(pool, devices, login):
     """Send the login forms of all devices at the same moment, and return the status codes."""
-    answers = at_once(pool, [functools.partial(device.send_login, login) for device in devices])
+    answers = servers.at_once(pool, [functools.partial(device.send_login, login) for device in devices])
     return [answer.status_code for answer in answers]
 
 
@@ -143,9 +127,7 @@ def login_at_once(pool, devices, login):
 def test_rotation(server, login):
     first = Device(server).login(login)
     [file] = server.files_of(first.sid)
-    content = stored(file)
-    skip_without("soft rotation of sessions", "create_time" in content)
-    file.write_text(json.dumps({**content, "create_time": time.time() - 4 * 3600}))
+    skip_without("soft rotation of sessions", servers.make_rotate(file))
     old_sid = first.sid
     assert first.uid
     assert first.sid != old_sid
@@ -154,9 +136,7 @@ def test_rotation(server, login):
     Device(server).login(login)
     for path, content in contents.items():
         path.write_bytes(content)
-    rotated = Device(server)
-    rotated.sid = old_sid
-    assert alive(first, rotated) == [False, False]
+    assert alive(first, Device(server, sid=old_sid)) == [False, False]
 
 
 @in_tests
@@ -237,15 +217,14 @@ def test_websocket_of_the_ended_session_is_closed(server, login, people):
     Device(server).login(login)
     assert close_code(sockets[0]) == 4001
     sockets[1].settimeout(0.5)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WebSocketTimeoutException):
         close_code(sockets[1])
 
 
 def test_websocket_of_an_ended_session_that_is_saved_again(server, login):
     """The session is saved without a user, and Odoo itself checks only sessions with one."""
-    device, holder = Device(server).login(login), Device(server)
-    websocket = open_websocket(device)
-    holder.sid = device.sid
+    device = Device(server).login(login)
+    websocket, holder = open_websocket(device), Device(server, sid=device.sid)
     device.login(login)  # in the same browser, which gets no notification
     holder.open_login_page()
     assert stored(*server.files_of(holder.sid)).get("uid") is None
@@ -271,14 +250,9 @@ def websocket_version(device):
 
 def close_code(websocket):
     """Wait until the server closes the websocket, and return the close code."""
-    while True:
-        try:
+    with contextlib.suppress(WebSocketConnectionClosedException):
+        while True:
             opcode, data = websocket.recv_data()
-        except WebSocketConnectionClosedException:
-            return None
-        except Exception as exception:
-            if "timed out" in str(exception):
-                raise TimeoutError from exception
-            raise
-        if opcode == 8:
-            return int.from_bytes(data[:2], "big")
+            if opcode == ABNF.OPCODE_CLOSE:
+                return int.from_bytes(data[:2], "big")
+    return None

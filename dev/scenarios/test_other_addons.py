@@ -185,8 +185,8 @@ def test_polling_is_no_activity(single_database_server, login):
 def test_logout_is_not_taken_for_another_login(single_database_server, login):
     """A late answer may bring the old cookie back after a logout."""
     server = single_database_server
-    device, late = Device(server).login(login), Device(server)
-    late.sid = sid = device.sid
+    device = Device(server).login(login)
+    sid, late = device.sid, Device(server, sid=device.sid)
     [file] = server.files_of(sid)
     content = file.read_bytes()
     device.get("/web/session/logout")

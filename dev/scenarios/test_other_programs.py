@@ -9,10 +9,6 @@ import pytest
 
 from servers import PASSWORD, Device, Server, alive
 
-WKHTMLTOPDF = """#!/bin/sh
-exec {python} {script} {url} "$@"
-"""
-
 
 @pytest.fixture
 def ldap_port():
@@ -29,13 +25,8 @@ def test_ldap(single_database_server, ldap_port):
     lines = server.unexpected_log_lines()
     admin = Device(server).login("admin", "admin")
     [company] = admin.call("res.company", "search", [])["result"]
-    values = {
-        "company": company,
-        "ldap_server": "127.0.0.1",
-        "ldap_server_port": ldap_port,
-        "ldap_base": "dc=example",
-        "ldap_filter": "(uid=%s)",
-    }
+    values = {"company": company, "ldap_server": "127.0.0.1", "ldap_server_port": ldap_port}
+    values.update(ldap_base="dc=example", ldap_filter="(uid=%s)")
     assert admin.call("res.company.ldap", "create", values)["result"]
     first = Device(server)
     first.open_login_page()
@@ -54,7 +45,7 @@ def report_server(databases, folder):
     server = Server(databases, folder / "reports", environ=environ)
     program.parent.mkdir()
     script = Path(__file__).with_name("wkhtmltopdf.py")
-    program.write_text(WKHTMLTOPDF.format(python=sys.executable, script=script, url=server.url))
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {script} {server.url} "$@"\n')
     program.chmod(0o755)
     with server:
         yield server

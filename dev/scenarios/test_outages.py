@@ -60,9 +60,7 @@ def test_sequence_behind_its_rows(single_database_server, login, behind):
     assert [line.split()[2] for _level, line in faults] == ["MENDED"] * (behind > 1)
 
 
-# ----------------------------------------------------------------
-# The folder of the sessions
-# ----------------------------------------------------------------
+# ---------------- The folder of the sessions ----------------
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +157,7 @@ def unshare():
     pytest.fail("no user may mount a file system on this machine")
 
 
-# ----------------------------------------------------------------
-# The bus, the clock
-# ----------------------------------------------------------------
+# ---------------- The bus, the clock ----------------
 
 
 def test_bus_port_is_closed(databases, folder, login):

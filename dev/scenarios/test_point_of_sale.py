@@ -12,13 +12,12 @@ ENDED = "Your session has ended"
 @pytest.fixture(scope="module")
 def shop(make_database, make_template, plain_database, folder):
     """The address of a site with a Point of Sale and a website, the Point of Sale's path, and the database."""
-    template = make_template(
-        "shop", plain_database, "-i", "point_of_sale,website", script=shell("shop", password=PASSWORD)
-    )
+    script = shell("shop", password=PASSWORD)
+    template = make_template("shop", plain_database, "-i", "point_of_sale,website", script=script)
     database = make_database("pos", template)
     odoo("-d", database, "-i", "op_single_session_login")
     [[config]] = psql(database, "SELECT id FROM pos_config WHERE name = 'Kiosk'")
-    with Server([database], folder / "pos") as server, Proxy(server, folder / "nginx-pos") as proxy:
+    with Server([database], folder / "pos") as server, Proxy(server) as proxy:
         yield proxy.url, f"/pos/ui?config_id={config}", database
         assert server.unexpected_log_lines() == []
 
@@ -33,10 +32,10 @@ class Till:
     def wait_until_loaded(self):
         self.page.wait_for_function("() => window.odoo?.singleSession")
         products = self.page.locator(".product-list .product")
-        open_login_log = self.page.get_by_role("button", name="Open Register")
-        expect(products.or_(open_login_log).first).to_be_visible(timeout=60_000)
-        if open_login_log.is_visible():  # on 19.0
-            open_login_log.click()
+        open_register = self.page.get_by_role("button", name="Open Register")
+        expect(products.or_(open_register).first).to_be_visible(timeout=60_000)
+        if open_register.is_visible():  # on 19.0
+            open_register.click()
         expect(products.first).to_be_visible()
         return self
 
@@ -60,14 +59,20 @@ class Till:
         return self.page.locator(".orderline", has_text="Pencil")
 
 
+def sell_and_log_in_elsewhere(open_tab, url, path, login):
+    """Return the Point of Sale with an order in progress. Its session has ended."""
+    till = Till(open_tab(url).login(login, path=path, wait=False)).wait_until_loaded()
+    till.sell()
+    open_tab(url).login(login)
+    till.tab.expect_notification(ENDED, seconds=5)
+    return till
+
+
 def test_order_in_progress(open_tab, shop):
     url, path, _database = shop
-    first, second = open_tab(url), open_tab(url)
-    first.login("cara", path=path, wait=False)
-    till = Till(first).wait_until_loaded()
-    till.sell()
-    second.login("cara")
-    first.expect_notification(ENDED, "Log in to continue. Your orders are kept.", seconds=5)
+    till = sell_and_log_in_elsewhere(open_tab, url, path, "cara")
+    first = till.tab
+    first.expect_notification(ENDED, "Log in to continue. Your orders are kept.")
     first.screenshot("pos-ended")
     first.page.wait_for_timeout(7000)
     expect(first.notification).to_have_count(1)
@@ -85,12 +90,8 @@ def test_order_in_progress(open_tab, shop):
 def test_paid_order(open_tab, shop):
     """The server refuses it. It is still there when the cashier has logged in again."""
     url, path, database = shop
-    first, second = open_tab(url), open_tab(url)
-    first.login("carl", path=path, wait=False)
-    till = Till(first).wait_until_loaded()
-    till.sell()
-    second.login("carl")
-    first.expect_notification(ENDED, seconds=5)
+    till = sell_and_log_in_elsewhere(open_tab, url, path, "carl")
+    first = till.tab
     till.pay()
     query = """
         SELECT count(*) FROM pos_order JOIN res_users ON res_users.id = pos_order.user_id

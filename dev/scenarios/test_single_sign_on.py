@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browsers import Proxy
-from identity_providers import OAuthProvider, SamlProvider
+from identity_providers import oauth_provider, saml_provider
 
 from servers import OTHER_ADDONS, PACKAGES_ENVIRON, Device, Server, alive, load, odoo, psql
 
@@ -28,9 +28,8 @@ def run(make_database, plain_database, folder):
         server = Server([database], folder / module, LOAD, **OPTIONS)
         shell = functools.partial(odoo, "-d", database, LOAD, **OPTIONS)
         shell("-i", f"op_single_session_login,{module}", "--stop-after-init")
-        proxy = Proxy(server, folder / f"nginx-{module}")
-        provider = running.enter_context(make_provider(proxy.url))
-        shell(script=provider.make_script() + script)
+        proxy = Proxy(server)
+        shell(script=running.enter_context(make_provider(proxy.url)) + script)
         running.enter_context(server)
         return running.enter_context(proxy), server
 
@@ -50,14 +49,12 @@ def log_in(tab):
     return tab
 
 
-# ----------------------------------------------------------------
-# Modules with a parameter that stops the automatic login
-# ----------------------------------------------------------------
+# ---------------- Modules with a parameter that stops the automatic login ----------------
 
 
 PROVIDERS = {
-    "auth_oauth_autologin": lambda url: OAuthProvider(USER, autologin=True),  # for 17.0 only
-    "auth_saml": lambda url: SamlProvider(USER, url),
+    "auth_oauth_autologin": lambda url: oauth_provider(USER, autologin=True),  # for 17.0 only
+    "auth_saml": lambda url: saml_provider(USER, url),
 }
 
 
@@ -84,14 +81,12 @@ def test_a_page_that_leaves_by_itself_does_not_log_in(run, open_tab, module):
     assert [line for line in server.unexpected_log_lines() if "ignoring args {'redirect'}" not in line] == []
 
 
-# ----------------------------------------------------------------
-# A module without such a parameter
-# ----------------------------------------------------------------
+# ---------------- A module without such a parameter ----------------
 
 
 def test_each_browser_leaves_by_itself_once(run, open_tab):
     """The notification stays and shows the reason, since users never see the login page."""
-    site, server = run("op_single_session_login_autologin", lambda url: OAuthProvider(USER))
+    site, server = run("op_single_session_login_autologin", lambda url: oauth_provider(USER))
     first, second = open_tab(site.url), open_tab(site.url)
     place = log_in(first).wait_until_loaded().path
     log_in(second)
@@ -116,19 +111,14 @@ def test_each_browser_leaves_by_itself_once(run, open_tab):
     assert server.unexpected_log_lines() == []
 
 
-# ----------------------------------------------------------------
-# The hint on the user form
-# ----------------------------------------------------------------
+# ---------------- The hint on the user form ----------------
 
-ALLOW = f"""
-env["res.users"].search([("login", "=", {USER!r})]).allow_multiple_sessions = True
-env.cr.commit()
-"""
+ALLOW = "user.allow_multiple_sessions = True\nenv.cr.commit()"  # after the provider's script
 
 
 def test_hint_on_the_user_form(run):
     """With this module, an OAuth login ends no other session. tests/test_administration.py covers core's."""
-    _site, server = run("auth_oauth_multi_token", lambda url: OAuthProvider(USER), script=ALLOW)
+    _site, server = run("auth_oauth_multi_token", lambda url: oauth_provider(USER), script=ALLOW)
     first, second = Device(server), Device(server)
     for number, device in enumerate((first, second)):
         [[provider_id]] = psql(device.database, "SELECT id FROM auth_oauth_provider WHERE enabled")

@@ -24,7 +24,6 @@ ODOO = {"Communication Bus", "Display Name", "HTTP Routing", "ID", "websocket me
 
 
 def read_terms(path):
-    """Return the entries of a translation file by their terms."""
     return {entry.msgid: entry for entry in polib.pofile(str(path))}
 
 

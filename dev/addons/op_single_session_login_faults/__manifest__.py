@@ -1,8 +1,6 @@
 {
     "name": "Single Session Login: faults",
     "summary": "Faults on request, for the scenarios in dev/scenarios only",
-    "version": "1.0.0",
-    "category": "Hidden",
     "author": "op_single_session_login contributors",
     "license": "LGPL-3",
     "depends": ["op_single_session_login", "portal"],

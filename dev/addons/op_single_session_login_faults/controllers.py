@@ -6,7 +6,7 @@ import signal
 import werkzeug
 
 from odoo.api import Environment
-from odoo.http import Controller, get_default_session, request, root, route
+from odoo.http import Controller, request, route
 from odoo.modules.registry import Registry
 from odoo.service import security
 
@@ -30,20 +30,20 @@ class FaultyHome(Home):
     def _login_redirect(self, uid, redirect=None):
         """Fail as the parameter ``fault`` of the login page says; core calls this after the authentication."""
         location = super()._login_redirect(uid, redirect=redirect)
-        fault = request.httprequest.args.get("fault")
-        if fault == "error":
-            raise ValueError("after the authentication")
-        if fault == "abort":
-            werkzeug.exceptions.abort(request.redirect(location))
-        if fault == "conflict" and not hasattr(request, "conflict"):
-            request.conflict = True
-            request.env.cr.precommit.add(self._conflict)
-        if fault == "foreign":
-            self._ask_other_database(uid)
-        if fault == "killed before the commit":
-            request.env.cr.precommit.add(kill_worker)
-        if fault == "killed before the cleanup":
-            request.env.cr.postcommit.add(kill_worker)  # older than the cleanup
+        match request.httprequest.args.get("fault"):
+            case "error":
+                raise ValueError("after the authentication")
+            case "abort":
+                werkzeug.exceptions.abort(request.redirect(location))
+            case "conflict" if not hasattr(request, "conflict"):
+                request.conflict = True
+                request.env.cr.precommit.add(self._conflict)
+            case "foreign":
+                self._ask_other_database(uid)
+            case "killed before the commit":
+                request.env.cr.precommit.add(kill_worker)
+            case "killed before the cleanup":
+                request.env.cr.postcommit.add(kill_worker)  # older than the cleanup
         return location
 
     @staticmethod
@@ -72,26 +72,19 @@ class OtherLogins(Controller):
         session, env = request.session, request.env
         # sudo - res.users: as those addons find the user of a barcode
         user = env["res.users"].sudo().search([("login", "=", login)])
-        if way == "token":
-            session.uid, session.login = user.id, login
-            session.session_token = security.compute_session_token(session, env)
-        elif way == "finalize":
+        if way in ("finalize", "finalize over"):
             session["pre_login"], session["pre_uid"] = login, user.id
             session.finalize(env)
-            session.should_rotate = False
-        elif way == "finalize over":
-            session["pre_login"], session["pre_uid"] = login, user.id
-            session.finalize(env)
+            session.should_rotate = way == "finalize over"
         elif way == "no token":
             session.uid = user.id
-        elif way == "abort":
+        else:
             session.uid, session.login = user.id, login
             session.session_token = security.compute_session_token(session, env)
-            werkzeug.exceptions.abort(request.make_response(str(user.id)))
-        elif way == "impersonate":
-            session.uid, session.login = user.id, login
-            session.session_token = security.compute_session_token(session, env)
+        if way == "impersonate":
             session.should_rotate = True
+        if way == "abort":
+            werkzeug.exceptions.abort(request.make_response(str(user.id)))
         return str(user.id)
 
     @route("/fault/sso", type="http", auth="fault")
@@ -107,17 +100,6 @@ class OtherLogins(Controller):
         request.session.uid = user.id
         request.session.session_token = user._compute_session_token(request.session.sid)
         return str(user.id)
-
-    @route("/fault/store", type="http", auth="none")
-    def store(self, login):
-        """Put a session for a user into the store, and return its id, as hosting tools do."""
-        # sudo - res.users: as such a tool finds the user
-        user = request.env["res.users"].sudo().search([("login", "=", login)])
-        session = root.session_store.new()
-        session.update(get_default_session(), db=request.db, uid=user.id, login=login)
-        session["session_token"] = user._compute_session_token(session.sid)
-        root.session_store.save(session)
-        return session.sid
 
 
 class OtherRoutes(Controller):
@@ -150,13 +132,12 @@ class OtherRoutes(Controller):
         # sudo - res.users: the test's user may not do this
         user = request.env["res.users"].sudo().search([("login", "=", login)])
         log = request.env["op.single.session.login"].sudo()
-        with contextlib.suppress(ValueError), request.env.cr.savepoint():
-            log.search([("user_id", "=", user.id)])._end("administrator", None)
-            raise ValueError
-        with contextlib.suppress(ValueError), request.env.cr.savepoint():
-            log._end_all(user)
-            raise ValueError
-        with contextlib.suppress(ValueError), request.env.cr.savepoint():
-            user.password = "another"
-            raise ValueError
+        for end in (
+            lambda: log.search([("user_id", "=", user.id)])._end("administrator", None),
+            lambda: log._end_all(user),
+            lambda: user.write({"password": "another"}),
+        ):
+            with contextlib.suppress(ValueError), request.env.cr.savepoint():
+                end()
+                raise ValueError
         return "rolled back"

@@ -1,8 +1,6 @@
 {
     "name": "Single Session Login: load",
     "summary": "Passwords that cost next to nothing, for dev/bench and dev/storm only",
-    "version": "1.0.0",
-    "category": "Hidden",
     "author": "op_single_session_login contributors",
     "license": "LGPL-3",
     "depends": ["bus", "portal"],

@@ -1,8 +1,6 @@
 {
     "name": "Single Session Login: scan",
     "summary": "What this addon does not do: reads all session files at each login, for dev/bench to compare",
-    "version": "1.0.0",
-    "category": "Hidden",
     "author": "op_single_session_login contributors",
     "license": "LGPL-3",
     "depends": ["op_single_session_login_load"],
