@@ -37,8 +37,6 @@ CHECK = """
       FROM op_single_session_login own
      WHERE own.identifier = %s
 """
-# Reasons that do not refuse a session: a session that seems to have expired may come back.
-OPEN = (None, "expired")
 
 
 class OpSingleSessionLogin(models.Model):
@@ -101,8 +99,8 @@ class OpSingleSessionLogin(models.Model):
         """
         self.env.cr.execute(CHECK, [identifier])
         entries = self.env.cr.fetchall()
-        if entries:
-            return any(is_older or reason not in OPEN for reason, is_older in entries)
+        if entries:  # a session that seems to have expired may come back
+            return any(is_older or reason not in (None, "expired") for reason, is_older in entries)
         if not is_bond:
             return None
         if is_readonly(self.env.cr):

@@ -219,12 +219,19 @@ class TestLoginLog(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((used | unused).mapped("end_reason"), [False, "expired"])
 
+    def test_session_in_the_folder_of_another_machine_is_known_from_its_login(self):
+        """17.0 has no devices, and no series has one before the first request after the login."""
+        recent = self.add(http.root.session_store.new().sid, days_ago=6, exclusive=True)
+        newest = self.add(http.root.session_store.new().sid, exclusive=True)
+        self.logins._record_older(SQL("TRUE"))
+        self.assertEqual((recent.end_reason, recent.ended_by_login_id), ("newer_login", newest))
+
     def test_vacuum_writes_missing_ends(self):
         """A killed cleanup writes no ends. The vacuum does: the next exclusive login ended them, not the newest."""
         session = self.store_session()
         first = self.add(session.sid, exclusive=True, days_ago=3)
-        between = self.add("between.", days_ago=2)
-        second = self.add("second..", exclusive=True, days_ago=1)
+        between = self.add("between.", days_ago=9)
+        second = self.add("second..", exclusive=True, days_ago=8)
         third = self.add("third...", exclusive=True)
         self.logins._gc_logins()
         self.assertEqual(
