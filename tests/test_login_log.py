@@ -219,7 +219,7 @@ class TestLoginLog(TransactionCase):
         self.logins._gc_logins()
         self.assertEqual((used | unused).mapped("end_reason"), [False, "expired"])
 
-    def test_session_in_the_folder_of_another_machine_is_known_from_its_login(self):
+    def test_session_on_another_machine_is_known_from_its_login(self):
         """17.0 has no devices, and no series has one before the first request after the login."""
         recent = self.add(http.root.session_store.new().sid, days_ago=6, exclusive=True)
         newest = self.add(http.root.session_store.new().sid, exclusive=True)

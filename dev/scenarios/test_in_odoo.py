@@ -2,6 +2,7 @@
 
 import ast
 import json
+import operator
 import subprocess
 
 import pytest
@@ -15,6 +16,7 @@ LINT = (
     "test_lint.test_override_signatures.TestLintOverrideSignatures.test_lint_override_signature",
     "test_lint.test_manifests.ManifestLinter.test_manifests",
 )
+SHORT = operator.methodcaller("removeprefix", f"{ADDON}.")  # pytest replaces ids of more than 100 characters
 # What does not touch the sessions of the server.
 WITHOUT_SESSIONS = ("TestAllowMultipleSessions", "TestBrowser", "TestBypass", "TestParameters")
 
@@ -28,6 +30,10 @@ def find_tests():
         for child in getattr(node, "body", ())
         if isinstance(node, ast.ClassDef) and isinstance(child, ast.FunctionDef) and child.name.startswith("test_")
     ]
+
+
+def needs_sessions(name):
+    return name.split(".")[2] not in WITHOUT_SESSIONS
 
 
 class Runner:
@@ -75,7 +81,7 @@ class TestInOdoo:
         (folder / "in-odoo").mkdir()
         return Runner(make_database("odoo"), folder / "in-odoo", selected)
 
-    @pytest.mark.parametrize("name", [*find_tests(), *LINT])
+    @pytest.mark.parametrize("name", [*find_tests(), *LINT], ids=SHORT)
     def test(self, runner, name):
         runner.judge(name)
 
@@ -100,7 +106,7 @@ class TestWithSessionDb:
         _option, settings = session_db(sessions)
         return Runner(make_database("odoo_session_db"), folder / "session-db", selected, "session_db", **settings)
 
-    @pytest.mark.parametrize("name", [name for name in find_tests() if name.split(".")[2] not in WITHOUT_SESSIONS])
+    @pytest.mark.parametrize("name", filter(needs_sessions, find_tests()), ids=SHORT)
     def test(self, runner, name):
         runner.judge(name)
 
