@@ -358,7 +358,7 @@ class TestOthers(SingleSessionCase):
 
 @tagged("post_install", "-at_install")
 class TestAfterCommit(SingleSessionCase):
-    """What follows a commit. In tests nothing is committed, so it is called here."""
+    """What follows a commit, also after the rollback of a savepoint. Tests commit nothing, so they call it."""
 
     def setUp(self):
         super().setUp()
@@ -410,8 +410,14 @@ class TestAfterCommit(SingleSessionCase):
         self.login_entry.with_user(self.env.ref("base.user_admin"))._end("administrator", None)
         self.assertCleanedUp("administrator", message_count=1)
 
+    def test_login_that_was_rolled_back(self):
+        newest = self.logins_of(self.login())
+        newest.unlink()
+        newest._clean_up()
+        self.assertFalse(self.login_entry.end_reason)
+        self.assertAlive(self.device)
+
     def test_end_that_was_rolled_back(self):
-        """Rolling back a savepoint leaves what follows the commit."""
         self.login_entry._clean_up_ended("administrator", None)
         self.assertAlive(self.device)
 
