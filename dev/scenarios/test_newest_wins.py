@@ -82,6 +82,13 @@ def test_login_waits_for_no_device(server, login):
         assert alive(first, second) == [False, True]
 
 
+def test_login_waits_for_no_change_of_its_user(server, login):
+    """A transaction that takes long has changed the user."""
+    with servers.connect(server.databases[0]) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE res_users SET signature = NULL WHERE login = %s", [login])
+        assert alive(Device(server).login(login)) == [True]
+
+
 @in_tests
 def test_bypass(server, login, set_bypass):
     set_bypass(True)
