@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -104,9 +105,11 @@ def _link_addon(cache):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a free port below those that Linux gives to clients: until a server listens, none of them takes it."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", 20_000 + secrets.randbelow(12_768)))
+            return probe.getsockname()[1]
 
 
 # ---------------- Odoo ----------------
