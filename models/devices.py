@@ -1,25 +1,25 @@
 """Odoo's own devices (``res.device.log``, 18.0 and later), as far as the addon needs them.
 
-The only file that knows that model. 17.0 has no devices: the functions find nothing and mark nothing. Odoo's index on
-``session_identifier`` serves both queries.
+The only file that knows that model. 17.0 has no devices. Odoo's index on ``session_identifier`` serves both queries.
 """
 
 
-def find_used_since(env, date, identifiers):
-    """Return the identifiers whose sessions were used since a date, on any machine.
+def find_used_since(entries, date):
+    """Return the identifiers of those entries whose sessions were used since a date, on any machine.
 
     Odoo writes a session's activity once an hour. Sessions with short ids have no devices. They need none: all
-    machines share the stores that make such ids.
+    machines share the stores that make such ids. On 17.0, only the login is known.
 
     :rtype: set
     """
-    if "res.device.log" not in env or not identifiers:
-        return set()
+    env = entries.env
+    if "res.device.log" not in env or not entries:
+        return {entry.identifier for entry in entries if entry.login_date > date}
     query = """
         SELECT DISTINCT session_identifier FROM res_device_log
          WHERE session_identifier = ANY(%s) AND last_activity > %s AND revoked IS NOT TRUE
     """
-    env.cr.execute(query, [identifiers, date])
+    env.cr.execute(query, [entries.mapped("identifier"), date])
     return {identifier for [identifier] in env.cr.fetchall()}
 
 

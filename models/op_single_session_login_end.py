@@ -266,14 +266,10 @@ class OpSingleSessionLogin(models.Model):
         return [(self.browse(id_), entries) for id_, entries in self.grouped(lambda entry: newer[entry.id]).items()]
 
     def _filter_known(self):
-        """Return the entries whose sessions are in the store, or were opened or used within their lifetime anywhere.
-
-        Another machine may have the others in a folder of its own.
-        """
+        """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
         identifiers = self.mapped("identifier")
         recently = fields.Datetime.now() - session_store.get_lifetime(self.env)
-        used = {entry.identifier for entry in self if entry.login_date > recently}
-        used |= devices.find_used_since(self.env, recently, identifiers)
+        used = devices.find_used_since(self, recently)
         known = set(session_store.find_existing(identifiers, self.env.cr.dbname, used))
         return self.filtered(lambda entry: entry.identifier in known)
 

@@ -406,6 +406,12 @@ class TestAfterCommit(SingleSessionCase):
         self.user.with_user(self.user).sudo().password = "another correct horse"
         self.assertCleanedUp("logged_out", message_count=0)
 
+    def test_all_devices(self):
+        if "res.device.log" not in self.env:
+            self.skipTest("not in this Odoo: devices")
+        self.user.with_user(self.user)._action_revoke_all_devices()
+        self.assertCleanedUp("logged_out", message_count=0)
+
     def test_administrator(self):
         self.login_entry.with_user(self.env.ref("base.user_admin"))._end("administrator", None)
         self.assertCleanedUp("administrator", message_count=1)

@@ -220,11 +220,12 @@ class TestLoginLog(TransactionCase):
         self.assertEqual((used | unused).mapped("end_reason"), [False, "expired"])
 
     def test_session_on_another_machine_is_known_from_its_login(self):
-        """17.0 has no devices, and no series has one before the first request after the login."""
+        """On 17.0, which has no devices. On other series, Odoo may have deleted a session whose device was revoked."""
         recent = self.add(http.root.session_store.new().sid, days_ago=6, exclusive=True)
         newest = self.add(http.root.session_store.new().sid, exclusive=True)
         self.logins._record_older(SQL("TRUE"))
-        self.assertEqual((recent.end_reason, recent.ended_by_login_id), ("newer_login", newest))
+        expected = ("expired", self.logins) if "res.device.log" in self.env else ("newer_login", newest)
+        self.assertEqual((recent.end_reason, recent.ended_by_login_id), expected)
 
     def test_vacuum_writes_missing_ends(self):
         """A killed cleanup writes no ends. The vacuum does: the next exclusive login ended them, not the newest."""
