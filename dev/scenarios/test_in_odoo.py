@@ -106,7 +106,7 @@ class TestWithSessionDb:
         _option, settings = session_db(sessions)
         return Runner(make_database("odoo_session_db"), folder / "session-db", selected, "session_db", **settings)
 
-    @pytest.mark.parametrize("name", filter(needs_sessions, find_tests()), ids=SHORT)
+    @pytest.mark.parametrize("name", [*filter(needs_sessions, find_tests())], ids=SHORT)
     def test(self, runner, name):
         runner.judge(name)
 
