@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from . import packages
-from .databases import make_template, new_run
+from .databases import drop_databases, make_template, new_run
 from .environment import ADDON, DEV, Environment, argument_parser, odoo_environ, prepare, stage
 from .odoo_tests import compare
 from .postgresql import running
@@ -194,6 +194,7 @@ def run_with_other_addons(environment, names):
         output.mkdir()
         with_addon = dataclasses.replace(environment, with_addon=name, output=output)
         codes[name] = run_pytest(with_addon, "-m", "core")
+        drop_databases(environment.cluster, environment.run)  # the next addon makes its own
         print(f"{name}: {'failed' if codes[name] else 'passed'}", flush=True)
     failed = [name for name, code in codes.items() if code]
     print(f"{len(codes) - len(failed)} addons passed, {len(failed)} failed: {', '.join(failed)}")
