@@ -267,10 +267,9 @@ class OpSingleSessionLogin(models.Model):
 
     def _filter_known(self):
         """Return the entries whose sessions are in the store, or were used within their lifetime on any machine."""
-        identifiers = self.mapped("identifier")
         recently = fields.Datetime.now() - session_store.get_lifetime(self.env)
         used = devices.find_used_since(self, recently)
-        known = set(session_store.find_existing(identifiers, self.env.cr.dbname, used))
+        known = set(session_store.find_existing(self.mapped("identifier"), self.env.cr.dbname, used))
         return self.filtered(lambda entry: entry.identifier in known)
 
     @api.model

@@ -26,6 +26,12 @@ def wait_for_test(key):
         cr.execute("SELECT pg_advisory_xact_lock(%s)", [int(key)])
 
 
+def collide():
+    """Fail as PostgreSQL does when two transactions collide."""
+    query = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"
+    request.env.cr.execute(query, log_exceptions=False)
+
+
 class FaultyHome(Home):
     def _login_redirect(self, uid, redirect=None):
         """Fail as the parameter ``fault`` of the login page says; core calls this after the authentication."""
@@ -37,7 +43,7 @@ class FaultyHome(Home):
                 werkzeug.exceptions.abort(request.redirect(location))
             case "conflict" if not hasattr(request, "conflict"):
                 request.conflict = True
-                request.env.cr.precommit.add(self._conflict)
+                request.env.cr.precommit.add(collide)  # after the session was saved
             case "foreign":
                 self._ask_other_database(uid)
             case "killed before the commit":
@@ -55,12 +61,6 @@ class FaultyHome(Home):
         request._save_session()
         with Registry(request.httprequest.args["other"]).cursor() as cr:
             Environment(cr, uid, {})["res.users"].browse(uid)._compute_session_token(request.session.sid)
-
-    @staticmethod
-    def _conflict():
-        """Fail as PostgreSQL does when two transactions collide, after the session was saved."""
-        query = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"
-        request.env.cr.execute(query, log_exceptions=False)
 
 
 class OtherLogins(Controller):
@@ -123,7 +123,7 @@ class OtherRoutes(Controller):
         """Collide with another transaction, and return the session's user when Odoo repeats the request."""
         if not hasattr(request, "repeated"):
             request.repeated = True
-            FaultyHome._conflict()
+            collide()
         return str(request.session.uid)
 
     @route("/fault/rolled_back", type="http", auth="user")
