@@ -25,6 +25,7 @@ class IrWebsocket(models.AbstractModel):
         """
         channels = super()._build_bus_channel_list(channels)
         req = request or wsrequest
-        if req.session.uid and req.session.get(BOND):
+        # without a request in a test of Odoo
+        if req and req.session.uid and req.session.get(BOND):
             channels.append((self.env.cr.dbname, SESSION_CHANNEL, req.session[BOND]))
         return channels

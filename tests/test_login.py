@@ -197,6 +197,12 @@ class TestEndedSession(SingleSessionCase):
             with self.assertRaises(SessionExpiredException):
                 self.env["ir.websocket"]._authenticate()
 
+    def test_channels_without_a_request(self):
+        """A test of Odoo asks for them, with a request that only the bus knows."""
+        request_of_the_bus = SimpleNamespace(session=SimpleNamespace(uid=None))
+        with patch("odoo.addons.bus.models.ir_websocket.wsrequest", request_of_the_bus):
+            self.assertIn("broadcast", self.env["ir.websocket"]._build_bus_channel_list([]))
+
     def test_public_page_refuses_it(self):
         self.check_public_page("/web/login")
 
