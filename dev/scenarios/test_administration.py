@@ -67,7 +67,7 @@ def test_end_session(administrator, open_tab, login):
     row.get_by_role("button", name="End session").click()
     administrator.prove_identity()
     texts = ("Your session has ended", "administrator ended this session", "about to refresh")
-    employee.expect_notification(*texts, seconds=2)
+    employee.expect_notification(*texts, seconds=10)
     employee.screenshot("ended-by-administrator-notification")
     expect_notification(administrator, "Sessions ended: 1")
     expect(row).to_contain_text("Ended by an administrator")
@@ -113,7 +113,7 @@ def test_end_several_sessions(administrator, open_tab, login, admin):
     administrator.prove_identity()
     expect_notification(administrator, "Sessions ended: 2")
     for employee in employees:
-        employee.expect_notification("administrator ended this session", seconds=5)
+        employee.expect_notification("administrator ended this session", seconds=10)
     assert administrator.page.locator(".o_single_session_notification").count() == 0
 
 

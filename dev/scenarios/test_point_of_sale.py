@@ -64,7 +64,7 @@ def sell_and_log_in_elsewhere(open_tab, url, path, login):
     till = Till(open_tab(url).login(login, path=path, wait=False)).wait_until_loaded()
     till.sell()
     open_tab(url).login(login)
-    till.tab.expect_notification(ENDED, seconds=5)
+    till.tab.expect_notification(ENDED, seconds=10)
     return till
 
 
