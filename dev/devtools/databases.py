@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 
@@ -22,7 +23,7 @@ def run_odoo(environment, *arguments, script=None, addons=(), environ=()):
     """Run Odoo until it stops, optionally with a script for its shell; return what it printed.
 
     :param addons: folders of more addons
-    :raise SetupError: with the end of its log
+    :raise SetupError: with the errors and the end of its log
     """
     command = odoo_command(environment, "--max-cron-threads=0", "--no-http", *arguments, addons=addons)
     if script:
@@ -32,7 +33,8 @@ def run_odoo(environment, *arguments, script=None, addons=(), environ=()):
     environ = {**odoo_environ(environment), **dict(environ)}
     done = subprocess.run(command, input=script or "", env=environ, capture_output=True, text=True, check=False)
     if done.returncode or "Traceback" in done.stderr or (not script and " ERROR " in done.stderr):
-        raise SetupError(f"Odoo failed: {' '.join(map(str, arguments))}\n{done.stderr[-4000:]}")
+        errors = re.findall("^.* ERROR .*$", done.stderr, re.MULTILINE)
+        raise SetupError("\n".join([f"Odoo failed: {' '.join(map(str, arguments))}", *errors, done.stderr[-4000:]]))
     return done.stdout
 
 
