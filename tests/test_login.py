@@ -198,7 +198,9 @@ class TestEndedSession(SingleSessionCase):
                 self.env["ir.websocket"]._authenticate()
 
     def test_channels_without_a_request(self):
-        """A test of Odoo asks for them, with a request that only the bus knows."""
+        """A test of Odoo 19.0 asks for them, with a request that only the bus knows."""
+        if hasattr(self.env["ir.websocket"], "_build_presence_channel_list"):
+            self.skipTest("not in this Odoo: channels without a request")
         request_of_the_bus = SimpleNamespace(session=SimpleNamespace(uid=None))
         with patch("odoo.addons.bus.models.ir_websocket.wsrequest", request_of_the_bus):
             self.assertIn("broadcast", self.env["ir.websocket"]._build_bus_channel_list([]))

@@ -100,6 +100,14 @@ def shell(name, **values):
     return "\n".join([*lines, (DEV / "shell" / f"{name}.py").read_text()])
 
 
+def make_data_folder(path):
+    """Create a data folder: with sessions of its own, and the attachments of all databases."""
+    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (path / "filestore").symlink_to(ENVIRONMENT.cluster.filestore)
+    return path
+
+
 class Server(TCPExecutor):
     """An Odoo server with workers and a websocket process. It runs as long as the context."""
 
@@ -136,9 +144,7 @@ class Server(TCPExecutor):
         super().__init__(command, "127.0.0.1", self.port, timeout=120, envvars=environ, **ends, **streams)
 
     def start(self):
-        self.sessions.parent.mkdir(parents=True, exist_ok=True)
-        if not (self.data / "filestore").exists():
-            (self.data / "filestore").symlink_to(ENVIRONMENT.cluster.filestore)
+        make_data_folder(self.data)
         self.started.append(self)
         return super().start()
 

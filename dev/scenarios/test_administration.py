@@ -212,13 +212,13 @@ def test_button_of_a_user(administrator, open_tab, login, admin):
 
 def test_bypass_in_bulk(administrator, people):
     logins = [people.pop(0) for _ in range(2)]  # the first ones, which are on the first page
-    open_users(administrator)
-    administrator.page.locator(".o_cp_switch_buttons .o_list").click()
-    for action, changed in (("Allow multiple sessions", 2), ("Require a single session", 2)):
+    # not by its button: after that, a list on a busy machine is drawn twice, and forgets what is selected
+    administrator.open("/web#action=base.action_res_users&view_type=list")
+    for action in ("Allow multiple sessions", "Require a single session"):
         select(administrator, *(rows_of(administrator, login).first for login in logins))
         administrator.page.locator(".o_cp_action_menus button").last.click()
         administrator.page.get_by_role("menuitem", name=action, exact=True).click()
-        expect_notification(administrator, f"Users updated: {changed}")
+        expect_notification(administrator, "Users updated: 2")
         expect(administrator.page.locator(".o_list_record_selector input:checked")).to_have_count(0)  # reloaded
         administrator.page.locator(".o_notification_close").first.click()
     administrator.screenshot("users-bulk")

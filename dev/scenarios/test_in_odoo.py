@@ -9,7 +9,7 @@ import pytest
 from logs import unexpected_lines
 
 from devtools.environment import ADDON, DEV, REPOSITORY, free_port, odoo_command, odoo_environ
-from servers import ENVIRONMENT, load, psql, session_db
+from servers import ENVIRONMENT, load, make_data_folder, psql, session_db
 
 SECONDS = 800  # for all tests of a class below
 LINT = (
@@ -42,6 +42,7 @@ class Runner:
         tags = ",".join("/{}:{}.{}".format(*name.split(".")[::2], name.rpartition(".")[2]) for name in names)
         options = [load("op_single_session_login_report", *loaded), "-i", ADDON, "-u", "test_lint"]
         options += ["--test-tags", tags, "--stop-after-init", "--max-cron-threads=0", f"--http-port={free_port()}"]
+        options += [f"--data-dir={make_data_folder(folder / 'data')}"]  # other runs use Odoo's at the same time
         command = odoo_command(ENVIRONMENT, "-d", database, *options, addons=[DEV / "addons", *addons])
         environ = {**odoo_environ(ENVIRONMENT), **dict(environ), "TEST_REPORT": str(report)}
         with log.open("w") as file:
