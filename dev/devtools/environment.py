@@ -104,12 +104,23 @@ def _link_addon(cache):
     return folder
 
 
+_reservations = []
+
+
 def free_port():
-    """Return a free port below those that Linux gives to clients: until a server listens, none of them takes it."""
+    """Return a free port below those that Linux gives to clients, and reserve it for this process.
+
+    A server takes a while until it listens. Until then, the name of a socket keeps the other processes of these
+    commands from the port: only one socket can have it.
+    """
     while True:
+        port, reservation = 20_000 + secrets.randbelow(12_768), socket.socket(socket.AF_UNIX)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", 20_000 + secrets.randbelow(12_768)))
-            return probe.getsockname()[1]
+            reservation.bind(f"\0{ADDON}-{port}")
+            probe.bind(("127.0.0.1", port))
+            _reservations.append(reservation)
+            return port
+        reservation.close()
 
 
 # ---------------- Odoo ----------------
